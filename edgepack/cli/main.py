@@ -1,0 +1,88 @@
+"""Entry point of the `edgepack` command: global options, lazy loading of commands, errors to exit codes.
+
+A command's module is imported only when that command runs, so that `edgepack --help` starts fast.
+"""
+
+import sys
+import traceback
+from importlib import import_module
+
+import click
+
+from edgepack import __version__
+from edgepack.cli.session import current_session
+from edgepack.errors import EdgepackError, InputError
+
+BUG = 70
+
+# command: (module, one line of help)
+COMMANDS = {
+    "init": ("edgepack.cli.init", "Write a project that builds and runs as it is."),
+    "model": ("edgepack.cli.model", "Register models and look at them."),
+    "build": ("edgepack.cli.build", "Build the image for all platforms and the deployment manifest."),
+    "inspect": ("edgepack.cli.image", "Show the platforms, layers, sizes and digests of a built image."),
+    "verify": ("edgepack.cli.image", "Recompute every digest of a built image."),
+    "load": ("edgepack.cli.image", "Load one platform of a built image into a Docker engine."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called; help needs no import."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order of a user's work."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of one command; its attribute has the command's name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(COMMANDS[cmd_name][0])
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, "-V", "--version", prog_name="edgepack")
+@click.option("--workspace", metavar="DIR", help="Where registered models and caches are kept.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
+@click.option("-q", "--quiet", count=True, help="Only results, warnings and errors.")
+@click.option("-v", "--verbose", count=True, help="Say more.")
+@click.pass_context
+def cli(context: click.Context, workspace: str | None, as_json: bool, quiet: int, verbose: int) -> None:
+    """From a registered model and an entry script to an IoT Edge module."""
+    context.obj = current_session(workspace, as_json, verbose - quiet)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 2 bad input, 3 another side failed, 4 damaged data, 70 a bug."""
+    try:
+        code = cli.main(arguments, standalone_mode=False, prog_name="edgepack")
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except click.Abort:
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except EdgepackError as error:
+        _show(error)
+        sys.exit(error.exit_code)
+    except Exception:  # noqa: BLE001 - the one place where a bug ends: shown whole, with its own exit code
+        traceback.print_exc()
+        click.echo("This is a bug in edgepack, not in your input; please report it with the text above.", err=True)
+        sys.exit(BUG)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show(error: EdgepackError) -> None:
+    if isinstance(error, InputError) and len(error.problems) > 1:
+        click.secho(f"error: {len(error.problems)} problems", err=True, fg="red")
+        for problem in error.problems:
+            click.echo(f"  - {problem}", err=True)
+    else:
+        click.echo(click.style("error: ", fg="red") + str(error), err=True)

@@ -1,0 +1,62 @@
+"""What every command shares: where the workspace is, and how results and progress are written.
+
+Results go to stdout (with `--json`, exactly one JSON document); progress, warnings and errors go to stderr.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+PROJECT_FILE = "edgepack.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The global options of one run of the command line."""
+
+    workspace: Path
+    as_json: bool = False
+    verbosity: int = 0
+
+    def result(self, document: Any, text: str) -> None:
+        """Print the result: `document` with `--json`, else `text`."""
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False) if self.as_json else text)
+
+    def say(self, text: str) -> None:
+        """Progress for people: stderr, silent with `-q`."""
+        if self.verbosity >= 0:
+            click.echo(text, err=True)
+
+    def warn(self, text: str) -> None:
+        """A warning: stderr, also with `-q`."""
+        click.secho(f"warning: {text}", err=True, fg="yellow")
+
+    @property
+    def shows_progress(self) -> bool:
+        """Progress bars are for terminals only."""
+        return self.verbosity >= 0 and sys.stderr.isatty()
+
+
+def find_workspace(option: str | None, environment: Mapping[str, str], folder: Path) -> Path:
+    """Choose the workspace: the option, `$EDGEPACK_WORKSPACE`, `.edgepack` of the nearest project above, or here."""
+    chosen = option or environment.get("EDGEPACK_WORKSPACE")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    for candidate in (folder, *folder.parents):
+        if (candidate / PROJECT_FILE).is_file():
+            return candidate / ".edgepack"
+    return folder / ".edgepack"
+
+
+def current_session(option: str | None, as_json: bool, verbosity: int) -> Session:
+    """The session of this process."""
+    return Session(find_workspace(option, os.environ, Path.cwd()), as_json, verbosity)
+
+
+pass_session = click.make_pass_decorator(Session)

@@ -1,0 +1,103 @@
+"""Durable files: write to a temporary file in the same folder, fsync, rename, fsync the folder.
+
+A reader therefore sees either the old content or the new one, also after a power cut. Every file that edgepack
+keeps (registry, cache, locks, output) is written through this module.
+"""
+
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from edgepack.errors import RemoteError
+
+CHUNK_BYTES = 1024 * 1024
+
+
+@contextmanager
+def new_file(path: Path, *, mode: int = 0o644) -> Iterator[IO[bytes]]:
+    """Yield a file to write; it appears as `path`, complete and durable, when the block ends without an error.
+
+    Raises:
+        RemoteError: the disk is full (names the file); nothing appears then.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with full_disk_named(path), os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, mode)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_file(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+    """Write `content` as `path`, all or nothing, durable on return."""
+    with new_file(path, mode=mode) as file:
+        file.write(content)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, as 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def copy_or_link(source: Path, target: Path) -> None:
+    """Make `target` the same bytes as `source`: a hard link where the file system allows, else a durable copy."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        target.unlink()
+        copy_or_link(source, target)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
+            raise
+        with source.open("rb") as reader, new_file(target) as writer:
+            shutil.copyfileobj(reader, writer, CHUNK_BYTES)
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold the advisory lock `path` among processes; waits for the present holder. A killed holder releases it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def full_disk_named(path: Path) -> Iterator[None]:
+    """Turn "no space left" into an error that names the file and the space left."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        free = shutil.disk_usage(path.parent).free
+        raise RemoteError(
+            f"no space left on the disk that holds {path} ({free // 2**20} MiB free): "
+            "free some space, or choose another disk with --workspace and -o; nothing was left half written",
+            retryable=False,
+        ) from error
