@@ -1,0 +1,1 @@
+"""Base file systems: where the lowest layer of an image comes from."""

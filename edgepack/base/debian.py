@@ -1,0 +1,263 @@
+"""The base `debian:CODENAME`: from a mirror to a list of packages whose hashes a Debian signature vouches for.
+
+Chain: signature on InRelease (gpgv, Debian's keyring) -> SHA-256 of Packages.xz -> SHA-256 of each .deb. A mirror in
+the middle of an update serves a package list that its release file does not know; then the release file is read
+again, and at last the error names the file. Nothing is ever taken unchecked.
+
+Which mirror: `$EDGEPACK_DEBIAN_MIRROR`, else the one in this machine's apt sources. It never enters an image.
+"""
+
+import lzma
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from edgepack.base.apt import DebPackage, PackageLists, ReleaseFile, close_dependencies, parse_release
+from edgepack.download import Downloader, Remote, WrongContentError
+from edgepack.errors import InputError, RemoteError
+from edgepack.oci.platform import Platform
+
+KEYRINGS = (
+    Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
+    Path("/usr/share/keyrings/debian-archive-keyring.pgp"),
+)
+ROUNDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A Debian release as a base: which packages it starts from and which it leaves out on purpose."""
+
+    codename: str
+    python: str
+    seeds: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """As in `--base`."""
+        return f"debian:{self.codename}"
+
+    @property
+    def suites(self) -> tuple[tuple[str, str], ...]:
+        """(archive, suite) pairs, in order of preference for equal versions."""
+        return (
+            ("main", self.codename),
+            ("main", f"{self.codename}-updates"),
+            ("security", f"{self.codename}-security"),
+        )
+
+
+def _seeds(python: str, *more: str) -> tuple[str, ...]:
+    runtime = (f"python{python}-minimal", f"libpython{python}-stdlib", "libstdc++6", "libgomp1")
+    return ("base-files", "libc6", *runtime, "ca-certificates", "tzdata", "netbase", "media-types", *more)
+
+
+RELEASES = {
+    release.name: release
+    for release in (
+        Release("bookworm", "3.11", _seeds("3.11", "libcrypt1")),
+        Release("trixie", "3.13", _seeds("3.13")),
+    )
+}
+DEFAULT_BASE = "debian:bookworm"
+
+# Needed only by install scripts, or by modules of the standard library that a module on a device does not use
+# (dbm.ndbm, nis); see docs/decisions/0002-debian-base.md.
+EXCLUDED = frozenset(
+    "dpkg tar gawk mawk awk debconf debconf-2.0 openssl openssl-provider-legacy perl perl-base perl:any procps"
+    " readline-common libtirpc-common usrmerge init-system-helpers usr-is-merged libc-bin base-passwd cdebconf"
+    " libdb5.3 libdb5.3t64 libnsl2 libtirpc3 libtirpc3t64 libgssapi-krb5-2 libk5crypto3 libkrb5-3 libkrb5support0"
+    " libkeyutils1 libcom-err2".split()
+)
+
+
+def find_release(base: str) -> Release:
+    """The release that `--base` names.
+
+    Raises:
+        InputError: it is not known.
+    """
+    try:
+        return RELEASES[base]
+    except KeyError:
+        raise InputError(f"base {base!r} is not known; known are {', '.join(RELEASES)}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """Where an archive is: the URLs of the main and the security archive, without a slash at the end."""
+
+    main: str
+    security: str
+
+    def url(self, archive: str) -> str:
+        """The root of one of them."""
+        return self.security if archive == "security" else self.main
+
+
+def find_mirror(environment: Mapping[str, str], sources: Callable[[], list[str]]) -> Mirror:
+    """The mirror to use. `sources` gives the texts of this machine's apt sources, `.list` or deb822 format.
+
+    Raises:
+        InputError: none is set and this machine's apt sources name none.
+    """
+    main = environment.get("EDGEPACK_DEBIAN_MIRROR", "").rstrip("/")
+    if not main:
+        urls = [url for text in sources() for url in re.findall(r"https?://[^\s\]]+", _without_comments(text))]
+        plain = [url.rstrip("/") for url in urls if re.search(r"/debian/?$", url)]
+        if not plain:
+            raise InputError(
+                "no Debian mirror is known: this machine's apt sources name none; set EDGEPACK_DEBIAN_MIRROR to the "
+                "URL of one, such as http://MIRROR/debian (Debian's web site lists the mirrors near you)"
+            )
+        main = plain[0]
+    security = environment.get("EDGEPACK_DEBIAN_SECURITY_MIRROR", "").rstrip("/")
+    return Mirror(main, security or re.sub(r"/debian$", "/debian-security", main))
+
+
+def read_apt_sources(folder: Path = Path("/etc/apt")) -> list[str]:
+    """The texts of all apt sources of this machine, in apt's order."""
+    lists = [folder / "sources.list", *sorted((folder / "sources.list.d").glob("*"))]
+    return [path.read_text(errors="replace") for path in lists if path.is_file()]
+
+
+def _without_comments(text: str) -> str:
+    return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+
+
+def lock_base(
+    release: Release,
+    platforms: tuple[Platform, ...],
+    mirror: Mirror,
+    downloader: Downloader,
+    verify: Callable[[bytes, str], str],
+) -> dict[Platform, tuple[DebPackage, ...]]:
+    """The packages of the base for each platform, as the mirror has them now.
+
+    `verify` takes a signed file and its name and gives the text that the signature covers.
+
+    Raises:
+        RemoteError: the mirror cannot be reached, lags behind itself, or has different versions for the platforms.
+    """
+
+    def lock(platform: Platform) -> tuple[DebPackage, ...]:
+        lists = (
+            (_package_list(release, suite, archive, platform, mirror, downloader, verify), archive)
+            for archive, suite in release.suites
+        )
+        return close_dependencies(release.seeds, PackageLists(lists, platform.debian), EXCLUDED)
+
+    with ThreadPoolExecutor() as pool:
+        locked = dict(zip(platforms, pool.map(lock, platforms), strict=True))
+    versions: dict[str, dict[str, str]] = {}
+    for platform, packages in locked.items():
+        for package in packages:
+            plain = re.sub(r"\+b\d+$", "", package.version)
+            versions.setdefault(package.name, {})[str(platform)] = plain
+    mixed = [
+        f"{name} ({', '.join(f'{version} for {platform}' for platform, version in found.items())})"
+        for name, found in versions.items()
+        if len(set(found.values())) > 1
+    ]
+    if mixed:
+        raise RemoteError(
+            f"the mirror {mirror.main} has different versions for the platforms, so it is being updated: "
+            f"{'; '.join(mixed)}; try again later or set EDGEPACK_DEBIAN_MIRROR to another mirror"
+        )
+    return locked
+
+
+def fetch_base(packages: tuple[DebPackage, ...], mirror: Mirror, downloader: Downloader) -> list[Path]:
+    """The `.deb` files of a locked base, in order, from the cache or the mirror; hashes checked."""
+    return [
+        downloader.fetch(
+            Remote(
+                f"{mirror.url(package.archive)}/{package.filename}",
+                package.filename,
+                package.sha256,
+                package.size_bytes,
+            )
+        )
+        for package in packages
+    ]
+
+
+def _package_list(
+    release: Release,
+    suite: str,
+    archive: str,
+    platform: Platform,
+    mirror: Mirror,
+    downloader: Downloader,
+    verify: Callable[[bytes, str], str],
+) -> str:
+    root = f"{mirror.url(archive)}/dists/{suite}"
+    name = f"main/binary-{platform.debian}/Packages.xz"
+    for round_ in range(ROUNDS):
+        signed = downloader.read(f"{root}/InRelease", f"{suite}/InRelease")
+        index = parse_release(verify(signed, f"{root}/InRelease"), f"{root}/InRelease")
+        _check_release(index, suite, release, platform, root)
+        if name not in index.files:
+            raise RemoteError(f"{root}/InRelease names no {name}", retryable=False)
+        sha256, size_bytes = index.files[name]
+        folder = f"{root}/main/binary-{platform.debian}"
+        remote = Remote(f"{folder}/by-hash/SHA256/{sha256}", f"{suite}/{name}", sha256, size_bytes)
+        try:
+            return lzma.decompress(downloader.fetch(remote).read_bytes()).decode()
+        except RemoteError as error:
+            if round_ + 1 == ROUNDS:
+                raise RemoteError(
+                    f"{root}/{name} is not what its signed release file says, {ROUNDS} times in a row ({error}); "
+                    "the mirror is being updated: try again later or set EDGEPACK_DEBIAN_MIRROR to another mirror"
+                ) from error
+            if not isinstance(error, WrongContentError) and error.retryable:
+                raise
+            time.sleep(2**round_)
+    raise AssertionError("unreachable")
+
+
+def _check_release(index: ReleaseFile, suite: str, release: Release, platform: Platform, root: str) -> None:
+    if index.codename not in (release.codename, suite):
+        raise RemoteError(f"{root}/InRelease is for {index.codename!r}, not for {suite!r}", retryable=False)
+    if platform.debian not in index.architectures:
+        raise RemoteError(f"{root}/InRelease has no packages for {platform.debian}", retryable=False)
+    if index.valid_until is not None and datetime.now(UTC) > index.valid_until:
+        raise RemoteError(
+            f"{root}/InRelease was valid until {index.valid_until:%Y-%m-%d %H:%M} UTC: the mirror is stale (or this "
+            "machine's clock is wrong); set EDGEPACK_DEBIAN_MIRROR to another mirror"
+        )
+
+
+def verify_signature(signed: bytes, name: str) -> str:
+    """The text that a Debian archive key signed, checked by gpgv against Debian's keyring.
+
+    Raises:
+        InputError: gpgv or the keyring is not installed.
+        RemoteError: the signature does not verify.
+    """
+    keyring = next((path for path in KEYRINGS if path.is_file()), None)
+    if keyring is None:
+        raise InputError(f"{KEYRINGS[0]} is missing; install the package debian-archive-keyring")
+    with tempfile.TemporaryDirectory(prefix="edgepack-") as folder:
+        source, target = Path(folder, "InRelease"), Path(folder, "text")
+        source.write_bytes(signed)
+        try:
+            result = subprocess.run(
+                ["gpgv", "--keyring", str(keyring), "--output", str(target), str(source)],
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+            )
+        except FileNotFoundError as error:
+            raise InputError("gpgv is missing; install the package gpgv") from error
+        if result.returncode != 0 or not target.is_file():
+            last = (result.stderr.strip().splitlines() or ["no message"])[-1]
+            raise RemoteError(f"{name}: its signature does not verify ({last})", retryable=False)
+        return target.read_text()

@@ -1,0 +1,172 @@
+"""Files from the network, by hash, kept in the cache: the one door through which bytes come in.
+
+A file that is in the cache is not fetched again. What arrives is hashed while it is written and appears in the cache
+only if its hash is the one asked for. Failures that may pass (connection lost, 429, 5xx) are retried with back-off.
+"""
+
+import hashlib
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from edgepack.errors import RemoteError
+from edgepack.files import CHUNK_BYTES, hash_file, new_file
+
+if TYPE_CHECKING:
+    import httpx
+
+ATTEMPTS = 4
+_FIRST_WAIT_S = 0.5
+_TIMEOUT_S = 30.0
+_RETRYABLE = {408, 425, 429, 500, 502, 503, 504}
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A file to have: where it is, what it is called in messages, and the SHA-256 (64 hex digits) it must have."""
+
+    url: str
+    name: str
+    sha256: str
+    size_bytes: int | None = None
+
+
+class WrongContentError(RemoteError):
+    """The other side gave bytes with another hash or size than its own index says."""
+
+
+class Downloader:
+    """Fetches files into a cache folder. Threads may share one; close it when done.
+
+    `bytes_fetched` and `seconds` tell what was moved over the network and how long transfers were under way in sum.
+    """
+
+    def __init__(
+        self, cache: Path, *, offline: bool = False, say: Callable[[str], None] | None = None
+    ) -> None:
+        self._folder = cache / "downloads"
+        self._offline = offline
+        self._say = say or (lambda _text: None)
+        self._client: httpx.Client | None = None
+        self._lock = threading.Lock()
+        self.bytes_fetched = 0
+        self.seconds = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._client is not None:
+            self._client.close()
+
+    def path(self, remote: Remote) -> Path:
+        """Where `remote` is kept once it has been fetched."""
+        return self._folder / remote.sha256[:2] / remote.sha256 / remote.name.rpartition("/")[2]
+
+    def fetch(self, remote: Remote) -> Path:
+        """The file on this machine, from the cache or the network; its hash has been checked.
+
+        Raises:
+            WrongContentError: what arrives has another hash, after all attempts.
+            RemoteError: it cannot be had (offline, not found, no connection), after all attempts.
+        """
+        path = self.path(remote)
+        if path.is_file() and hash_file(path) == remote.sha256:
+            return path
+        for attempt in range(ATTEMPTS):
+            try:
+                self._stream(remote.url, remote.name, path, remote)
+            except RemoteError as error:
+                if not error.retryable or attempt + 1 == ATTEMPTS:
+                    raise
+                self._wait(attempt, error)
+            else:
+                return path
+        raise AssertionError("unreachable")
+
+    def read(self, url: str, name: str) -> bytes:
+        """A small file without a known hash, e.g. a signed index; never from the cache.
+
+        Raises:
+            RemoteError: it cannot be had.
+        """
+        for attempt in range(ATTEMPTS):
+            try:
+                with self._response(url, name) as response:
+                    return response.read()
+            except RemoteError as error:
+                if not error.retryable or attempt + 1 == ATTEMPTS:
+                    raise
+                self._wait(attempt, error)
+        raise AssertionError("unreachable")
+
+    def _wait(self, attempt: int, error: RemoteError) -> None:
+        self._say(f"{error}; trying again")
+        time.sleep(random.uniform(0.5, 1) * _FIRST_WAIT_S * 2**attempt)  # noqa: S311 - jitter
+
+    def _stream(self, url: str, name: str, path: Path, remote: Remote) -> None:
+        digest, size = hashlib.sha256(), 0
+        with new_file(path) as file, self._response(url, name) as response:
+            for chunk in response.iter_raw(CHUNK_BYTES):
+                digest.update(chunk)
+                size += len(chunk)
+                file.write(chunk)
+            if digest.hexdigest() != remote.sha256:
+                raise WrongContentError(
+                    f"{name} from {url}: got {size} bytes with SHA-256 {digest.hexdigest()}, "
+                    f"but its index says {remote.sha256}"
+                    + (f" ({remote.size_bytes} bytes)" if remote.size_bytes is not None else "")
+                )
+
+    @contextmanager
+    def _response(self, url: str, name: str) -> Iterator["httpx.Response"]:
+        import httpx
+
+        if self._offline:
+            raise RemoteError(
+                f"{name}: not in the cache, and the network may not be used (--offline); "
+                "run once without --offline",
+                retryable=False,
+            )
+        started = time.monotonic()
+        try:
+            with self._connection().stream("GET", url) as response:
+                if response.status_code != 200:
+                    raise RemoteError(
+                        f"{name}: {url} answered {response.status_code} {response.reason_phrase}",
+                        retryable=response.status_code in _RETRYABLE,
+                    )
+                yield response
+        except httpx.HTTPError as error:
+            raise RemoteError(
+                f"{name}: {url} cannot be fetched ({type(error).__name__}: {error}); "
+                "check the network and proxy settings"
+            ) from error
+        finally:
+            with self._lock:
+                self.seconds += time.monotonic() - started
+
+    def _connection(self) -> "httpx.Client":
+        import httpx
+
+        def count(response: "httpx.Response") -> None:
+            with self._lock:
+                self.bytes_fetched += int(response.headers.get("content-length", 0))
+
+        with self._lock:
+            if self._client is None:
+                self._client = httpx.Client(
+                    timeout=_TIMEOUT_S,
+                    follow_redirects=True,
+                    event_hooks={"response": [count]},
+                    headers={"Accept-Encoding": "identity"},
+                )
+            return self._client

@@ -1,0 +1,102 @@
+"""The one place that turns entries into bytes: a deterministic tar, gzipped, hashed in the same pass.
+
+Rules: PAX format, entries sorted, modification time 0, owner 0 with no names, modes as the entries say, gzip header
+without time and name, zlib level 6. The digest of the tar inside (the diff_id) therefore depends on content alone.
+The compressed bytes also depend on the zlib build: `zlib_is_reference` tells whether this one gives the same bytes
+as stock zlib, which the promise of equal digests on any machine needs.
+"""
+
+import gzip
+import hashlib
+import tarfile
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import IO, Any
+
+from edgepack.files import CHUNK_BYTES
+from edgepack.layers.entry import Entry, FileEntry, FolderEntry, ordered_entries
+
+FORMAT = "pax-gzip6-1"  # part of every cache key: change it when the bytes below change
+_LEVEL = 6
+
+
+@dataclass(frozen=True, slots=True)
+class TarDigests:
+    """What one pass over a layer gives; digests are `sha256:HEX`."""
+
+    digest: str
+    size_bytes: int
+    diff_id: str
+
+
+class _HashingWriter:
+    """Passes writes on and hashes them."""
+
+    def __init__(self, target: Any) -> None:
+        self._target = target
+        self._hash = hashlib.sha256()
+        self.size_bytes = 0
+
+    def write(self, content: bytes) -> int:
+        self._hash.update(content)
+        self.size_bytes += len(content)
+        self._target.write(content)
+        return len(content)
+
+    def flush(self) -> None:
+        self._target.flush()
+
+    @property
+    def digest(self) -> str:
+        return f"sha256:{self._hash.hexdigest()}"
+
+
+def write_layer(entries: Iterable[Entry], file: IO[bytes], where: str) -> TarDigests:
+    """Write the layer that holds `entries` to `file`. The order of `entries` does not matter.
+
+    Raises:
+        InputError: see `ordered_entries`; nothing has been written then.
+    """
+    ordered = ordered_entries(entries, where)
+    compressed = _HashingWriter(file)
+    with gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=compressed, mtime=0) as packed:  # type: ignore[arg-type]
+        plain = _HashingWriter(packed)
+        with tarfile.open(
+            fileobj=plain,  # type: ignore[arg-type]
+            mode="w|",
+            format=tarfile.PAX_FORMAT,
+            bufsize=CHUNK_BYTES,
+            copybufsize=CHUNK_BYTES,
+        ) as tar:
+            for entry in ordered:
+                _add(tar, entry)
+    return TarDigests(compressed.digest, compressed.size_bytes, plain.digest)
+
+
+def _add(tar: tarfile.TarFile, entry: Entry) -> None:
+    member = tarfile.TarInfo(entry.path)
+    member.mtime = 0
+    if isinstance(entry, FileEntry):
+        member.mode = 0o755 if entry.executable else 0o644
+        member.size = entry.size_bytes
+        with entry.open() as content:
+            tar.addfile(member, content)
+    elif isinstance(entry, FolderEntry):
+        member.type, member.mode = tarfile.DIRTYPE, entry.mode
+        member.uid = member.gid = entry.owner
+        tar.addfile(member)
+    else:
+        member.type, member.mode, member.linkname = tarfile.SYMTYPE, 0o777, entry.target
+        tar.addfile(member)
+
+
+def zlib_is_reference() -> bool:
+    """Does this machine's zlib compress a known text to the bytes that stock zlib 1.2 and 1.3 give?"""
+    sample = b"".join(hashlib.sha256(number.to_bytes(2)).hexdigest().encode() * 3 for number in range(2000))
+    packed = zlib.compress(sample, _LEVEL)
+    return hashlib.sha256(packed).hexdigest() == _REFERENCE
+
+
+_REFERENCE = "139e00a65fb11255d8fe682a78cf1b7c20f893068218e3aed2d083af940ca007"
+

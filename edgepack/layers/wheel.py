@@ -1,0 +1,106 @@
+"""A wheel as the entries of a layer, without running anything and without a machine of the target's kind.
+
+`installer` reads the wheel and says what an installation consists of; the destination here collects entries instead
+of writing files. The wheel's own hash has been checked by whoever fetched it. Source: the binary distribution format
+specification of the Python Packaging Authority.
+"""
+
+import base64
+import hashlib
+import posixpath
+import re
+import warnings
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from installer import install
+from installer.destinations import WheelDestination
+from installer.exceptions import InstallerError
+from installer.records import Hash, RecordEntry
+from installer.scripts import Script
+from installer.sources import WheelFile
+from installer.utils import Scheme, construct_record_file, fix_shebang
+
+from edgepack.errors import DamagedDataError
+from edgepack.layers.entry import Entry, FileEntry, ZipMember
+
+PREFIX = "usr/local"
+_SHARED_OBJECT = re.compile(r"\.so(\.\d+)*$")
+_LARGE_BYTES = 1024 * 1024  # larger files stay in the wheel until the layer is written
+
+
+def wheel_entries(wheel: Path, site_folder: str, interpreter: str) -> list[Entry]:
+    """What installing `wheel` puts into a root file system.
+
+    `site_folder` is the packages folder of the target (`usr/local/lib/python3.11/dist-packages`), `interpreter` its
+    Python (`/usr/bin/python3`), which entry-point scripts name.
+
+    Raises:
+        DamagedDataError: the file is no readable wheel.
+    """
+    destination = _EntryDestination(wheel, site_folder, interpreter)
+    try:
+        with WheelFile.open(wheel) as source, warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # wheels that ship __pycache__: it is left out
+            install(source, destination, additional_metadata={"INSTALLER": b"edgepack\n"})
+    except (InstallerError, zipfile.BadZipFile, ValueError, KeyError, AssertionError) as error:
+        raise DamagedDataError(f"{wheel.name}: this wheel cannot be unpacked: {error}") from error
+    return list(destination.entries.values())
+
+
+class _EntryDestination(WheelDestination):
+    """Collects entries; writes nothing."""
+
+    def __init__(self, wheel: Path, site_folder: str, interpreter: str) -> None:
+        self._wheel = wheel
+        self._folders = {
+            "purelib": site_folder,
+            "platlib": site_folder,
+            "scripts": f"{PREFIX}/bin",
+            "data": PREFIX,
+            "headers": f"{PREFIX}/include",
+        }
+        self._interpreter = interpreter
+        self.entries: dict[str, Entry] = {}
+
+    def write_script(
+        self, name: str, module: str, attr: str, section: Literal["console", "gui"]
+    ) -> RecordEntry:
+        """An entry-point script, as the wheel's `entry_points.txt` asks for."""
+        script_name, content = Script(name, module, attr, section).generate(self._interpreter, kind="posix")
+        return self._add("scripts", script_name, content, executable=True)
+
+    def write_file(self, scheme: str, path: object, stream: BinaryIO, is_executable: bool) -> RecordEntry:
+        """A file of the wheel; scripts that say `#!python` get the target's interpreter."""
+        name = str(path)
+        if scheme == "scripts":
+            with fix_shebang(stream, self._interpreter) as fixed:
+                return self._add(scheme, name, fixed.read(), executable=True)
+        executable = is_executable or bool(_SHARED_OBJECT.search(name))
+        content = stream.read()
+        if len(content) >= _LARGE_BYTES and isinstance(stream, zipfile.ZipExtFile):
+            member = ZipMember(self._wheel, stream.name, len(content))
+            return self._add(scheme, name, content, executable=executable, kept_in=member)
+        return self._add(scheme, name, content, executable=executable)
+
+    def finalize_installation(
+        self, scheme: str, record_file_path: str, records: Iterable[tuple[Scheme, RecordEntry]]
+    ) -> None:
+        """Write RECORD, sorted, with paths relative to the packages folder."""
+
+        def prefix(target: Scheme) -> str | None:
+            path = posixpath.relpath(self._folders[target], self._folders[scheme])
+            return None if path == "." else f"{path}/"
+
+        with construct_record_file(records, prefix) as stream:
+            self._add(scheme, record_file_path, stream.read(), executable=False)
+
+    def _add(
+        self, scheme: str, path: str, content: bytes, *, executable: bool, kept_in: ZipMember | None = None
+    ) -> RecordEntry:
+        full = posixpath.normpath(f"{self._folders[scheme]}/{path}")
+        self.entries[full] = FileEntry(full, kept_in or content, executable)
+        digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
+        return RecordEntry(path, Hash("sha256", digest), len(content))

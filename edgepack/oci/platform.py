@@ -1,0 +1,50 @@
+"""Platforms an image can run on, by their names in the OCI image specification."""
+
+from dataclasses import dataclass
+
+from edgepack.errors import InputError
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Platform:
+    """One target, e.g. `linux/arm64`, with the names that Debian and Python packages use for it."""
+
+    os: str
+    architecture: str
+    debian: str
+    machine: str  # what uname -m says there, as in wheel tags and markers
+    multiarch: str  # Debian's folder for libraries
+    loader: str  # the dynamic loader's path inside a root file system
+
+    def __str__(self) -> str:
+        return f"{self.os}/{self.architecture}"
+
+    @property
+    def slug(self) -> str:
+        """The name in file names, e.g. `linux-arm64`."""
+        return f"{self.os}-{self.architecture}"
+
+    def document(self) -> dict[str, str]:
+        """The `platform` object of an image index."""
+        return {"architecture": self.architecture, "os": self.os}
+
+
+AMD64 = Platform("linux", "amd64", "amd64", "x86_64", "x86_64-linux-gnu", "usr/lib64/ld-linux-x86-64.so.2")
+ARM64 = Platform("linux", "arm64", "arm64", "aarch64", "aarch64-linux-gnu", "usr/lib/ld-linux-aarch64.so.1")
+PLATFORMS = {str(platform): platform for platform in (AMD64, ARM64)}
+
+
+def parse_platforms(names: list[str] | tuple[str, ...]) -> tuple[Platform, ...]:
+    """The platforms named, sorted and without duplicates.
+
+    Raises:
+        InputError: one problem for each name that is not known.
+    """
+    InputError.raise_if_any(
+        f"platform {name!r} is not known; known are {', '.join(PLATFORMS)}"
+        for name in names
+        if name not in PLATFORMS
+    )
+    if not names:
+        raise InputError(f"no platform given; known are {', '.join(PLATFORMS)}")
+    return tuple(sorted({PLATFORMS[name] for name in names}))
