@@ -1,0 +1,113 @@
+"""Which package of the Python index a conda package is. Names that are the same in both worlds are not listed."""
+
+# conda name: name on the Python index
+RENAMED = {
+    "pytorch": "torch",
+    "pytorch-cpu": "torch",
+    "opencv": "opencv-python-headless",
+    "py-opencv": "opencv-python-headless",
+    "py-xgboost": "xgboost",
+    "py-xgboost-cpu": "xgboost",
+    "py-lightgbm": "lightgbm",
+    "tensorflow-base": "tensorflow",
+    "tensorflow-mkl": "tensorflow",
+    "tensorflow-eigen": "tensorflow",
+    "msgpack-python": "msgpack",
+    "matplotlib-base": "matplotlib",
+    "pytables": "tables",
+    "seaborn-base": "seaborn",
+    "dask-core": "dask",
+    "python-graphviz": "graphviz",
+    "brotli-python": "brotli",
+    "onnxruntime-cpu": "onnxruntime",
+    "pyarrow-core": "pyarrow",
+}
+
+# What a wheel brings along by itself, or what only a build or conda itself needs: left out, with a note.
+SYSTEM = frozenset(
+    {
+        "_libgcc_mutex",
+        "_openmp_mutex",
+        "blas",
+        "bzip2",
+        "ca-certificates",
+        "conda",
+        "cudatoolkit",
+        "cudnn",
+        "gcc_linux-64",
+        "gxx_linux-64",
+        "intel-openmp",
+        "ld_impl_linux-64",
+        "libblas",
+        "libcblas",
+        "libcxx",
+        "libffi",
+        "libgcc",
+        "libgcc-ng",
+        "libgfortran",
+        "libgfortran-ng",
+        "libgfortran5",
+        "libgomp",
+        "liblapack",
+        "libopenblas",
+        "libprotobuf",
+        "libstdcxx",
+        "libstdcxx-ng",
+        "llvm-openmp",
+        "mkl",
+        "mkl-service",
+        "mkl_fft",
+        "mkl_random",
+        "ncurses",
+        "nomkl",
+        "numpy-base",
+        "openblas",
+        "openmp",
+        "openssl",
+        "pip",
+        "readline",
+        "sqlite",
+        "tk",
+        "vs2015_runtime",
+        "xz",
+        "zlib",
+    }
+)
+
+# Replaced by the agent: its HTTP front, its MQTT client and its stand-ins for the modules that scripts import.
+REPLACED = frozenset(
+    {
+        "azureml-contrib-services",
+        "azureml-core",
+        "azureml-defaults",
+        "azureml-inference-server-http",
+        "azureml-sdk",
+    }
+)
+
+# Modules that came with azureml-defaults though the script's own environment never named them.
+CAME_ALONG = {
+    "cryptography": "cryptography",
+    "dateutil": "python-dateutil",
+    "flask": "flask",
+    "inference_schema": "inference-schema",
+    "numpy": "numpy",
+    "pandas": "pandas",
+    "psutil": "psutil",
+    "pydantic": "pydantic",
+    "pytz": "pytz",
+    "requests": "requests",
+    "yaml": "pyyaml",
+}
+
+# Wheels for graphics processors that Linux packages ask for although an edge device without one cannot use them.
+_CUDA_PARTS = (
+    "cublas cuda-cccl cuda-cupti cuda-nvcc cuda-nvrtc cuda-runtime cudnn cufft cufile curand cusolver cusparse"
+    " cusparselt nccl nvjitlink nvshmem nvtx"
+).split()
+GPU_ONLY = tuple(
+    sorted(
+        {f"nvidia-{part}{suffix}" for part in _CUDA_PARTS for suffix in ("", "-cu11", "-cu12", "-cu13")}
+        | {"cuda-bindings", "cuda-pathfinder", "cuda-python", "cuda-toolkit", "triton"}
+    )
+)

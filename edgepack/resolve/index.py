@@ -1,0 +1,207 @@
+"""The shell around the resolver: asks the Python index through uv and turns its answer into wheels for each platform.
+
+uv solves once for all platforms together, from the metadata of the index, for a Python that need not be installed
+here. It runs nothing of the target. Which wheel each platform takes is chosen from its answer by `lock.select_wheels`.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from edgepack.errors import InputError, RemoteError
+from edgepack.resolve.conda_env import PackageRequests
+from edgepack.resolve.conda_names import GPU_ONLY
+from edgepack.resolve.lock import NoWheel, Target, Wheel, select_wheels
+
+_NETWORK = re.compile(
+    r"Failed to fetch|error sending request|Could not connect|dns error|Request failed|timed out|"
+    r"Network connectivity is disabled|tcp connect error",
+    re.IGNORECASE,
+)
+_NOT_FOUND = re.compile(
+    r"(?:Because|and) ([A-Za-z0-9_.\-]+) was not found in the (?:package registry|provided package)"
+)
+
+
+_NO_WHEEL = re.compile(r"Because ([A-Za-z0-9_.\-]+?)==(\S+) has no (?:\S+ )*?wheels? with a matching")
+
+
+def marker_of(target: Target) -> str:
+    """The environment marker that is true on the target's platform alone."""
+    return f"sys_platform == 'linux' and platform_machine == '{target.platform.machine}'"
+
+
+def resolve(
+    requests: PackageRequests, targets: Sequence[Target], where: str, *, offline: bool = False
+) -> dict[Target, tuple[Wheel, ...]]:
+    """Exact wheels for each target, one solution for all.
+
+    Raises:
+        InputError: a package is unknown, versions contradict each other, or a package has no wheel for a platform;
+            every such package is named.
+        RemoteError: the index cannot be reached.
+    """
+    solved = _run_uv(_project(requests.requirements, targets), requests.options, offline)
+    if isinstance(solved, str):
+        raise _uv_error(solved, requests, targets, where, offline)
+    found: dict[Target, tuple[Wheel, ...]] = {}
+    missing: dict[tuple[str, str], list[NoWheel]] = {}
+    for target in targets:
+        found[target], without = select_wheels(solved, target)
+        for package in without:
+            missing.setdefault((package.name, package.version), []).append(package)
+    InputError.raise_if_any(
+        _no_wheel(
+            name,
+            version,
+            [str(package.target.platform) for package in packages],
+            packages[0].has_source,
+            _version_with_wheel(name, version, requests, targets, offline),
+            targets[0],
+            where,
+        )
+        for (name, version), packages in missing.items()
+    )
+    return found
+
+
+def _project(requirements: Sequence[str], targets: Sequence[Target]) -> dict[str, Any]:
+    asked = {canonicalize_name(Requirement(text).name) for text in requirements}
+    markers = [f"{marker_of(target)} and implementation_name == 'cpython'" for target in targets]
+    unusable = [f"{name} ; sys_platform == 'never'" for name in GPU_ONLY if name not in asked]
+    return {
+        "project": {
+            "name": "edgepack-image",
+            "version": "0",
+            "requires-python": f"=={targets[0].python}.*",
+            "dependencies": list(requirements),
+        },
+        "tool": {
+            "uv": {
+                "environments": markers,
+                "required-environments": markers,
+                "override-dependencies": unusable,
+            }
+        },
+    }
+
+
+def _run_uv(project: dict[str, Any], options: Sequence[str], offline: bool) -> dict[str, Any] | str:
+    """The resolver's lock, or what it said when there is none."""
+    import tomli_w
+    from uv import find_uv_bin
+
+    with tempfile.TemporaryDirectory(prefix="edgepack-") as folder:
+        Path(folder, "pyproject.toml").write_text(tomli_w.dumps(project))
+        python = project["project"]["requires-python"].removeprefix("==").removesuffix(".*")
+        command = [
+            find_uv_bin(),
+            "pip",
+            "compile",
+            "pyproject.toml",
+            "--universal",
+            "--format",
+            "pylock.toml",
+        ]
+        command += ["--python-version", python, "--python", sys.executable, "--no-header", "--color", "never"]
+        command += ["--output-file", "pylock.toml", "--quiet", *options, *(["--offline"] if offline else [])]
+        environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+        result = subprocess.run(
+            command,
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        if result.returncode != 0:
+            return result.stderr.strip()
+        return tomllib.loads(Path(folder, "pylock.toml").read_text())
+
+
+def _uv_error(
+    text: str, requests: PackageRequests, targets: Sequence[Target], where: str, offline: bool
+) -> InputError | RemoteError:
+    plain = " ".join(text.split())
+    unknown = [canonicalize_name(name) for name in _NOT_FOUND.findall(plain)]
+    if unknown:
+        return InputError(*(_unknown_package(name, requests, where) for name in dict.fromkeys(unknown)))
+    if _NETWORK.search(plain):
+        hint = (
+            "run once without --offline" if offline else "check the network, the proxy settings and the index"
+        )
+        return RemoteError(f"the Python index cannot be reached ({plain[-300:]}); {hint}")
+    without = _NO_WHEEL.search(plain)
+    if without:
+        name, version = without.groups()
+        platforms = [str(target.platform) for target in targets if target.platform.machine in plain] or [
+            str(target.platform) for target in targets
+        ]
+        other = _version_with_wheel(name, version, requests, targets, offline)
+        return InputError(_no_wheel(name, version, platforms, False, other, targets[0], where))
+    shown = text.replace("edgepack-image", "your environment")
+    return InputError(
+        f"{where}: the packages do not fit together on all platforms; change the versions:\n{shown}"
+    )
+
+
+def _unknown_package(name: str, requests: PackageRequests, where: str) -> str:
+    if name in requests.from_conda:
+        channels = ", ".join(requests.channels) or "conda's default channels"
+        return (
+            f"{where}: conda package {name!r} (from {channels}) has no package of that name on the Python index; "
+            "if it is known there by another name, list that name under `pip:`; if it is a system library, remove "
+            "it (wheels bring their own)"
+        )
+    return (
+        f"{where}: package {name!r} is not on the Python index; check its name, or add the index that has it with "
+        "an `--extra-index-url` line under `pip:`"
+    )
+
+
+def _no_wheel(
+    name: str,
+    version: str,
+    platforms: Sequence[str],
+    has_source: bool,
+    other: str | None,
+    target: Target,
+    where: str,
+) -> str:
+    text = (
+        f"{where}: {name} {version} has no wheel for {' and '.join(platforms)} "
+        f"(Python {target.python}, glibc 2.{target.glibc_minor})"
+    )
+    if has_source:
+        text += ", only source code, which would have to be compiled on the target"
+    if other:
+        return f"{text}; version {other} has wheels for all platforms: ask for {name}=={other}"
+    return (
+        f"{text}; ask for another version, leave the platform out with --platform, or put a wheel of your own into "
+        "a folder that a `--find-links` line under `pip:` names"
+    )
+
+
+def _version_with_wheel(
+    name: str, version: str, requests: PackageRequests, targets: Sequence[Target], offline: bool
+) -> str | None:
+    """The lowest newer version of a package that has wheels for all targets, else the highest older one, else None."""
+    only_wheels = [*requests.options, "--only-binary", ":all:"]
+    for operator, resolution in ((">", "lowest-direct"), ("<", "highest")):
+        project = _project([f"{name}{operator}{version}"], targets)
+        solved = _run_uv(project, [*only_wheels, "--resolution", resolution], offline)
+        if isinstance(solved, dict):
+            for package in solved["packages"]:
+                if canonicalize_name(package["name"]) == canonicalize_name(name):
+                    return str(package["version"])
+    return None
