@@ -41,22 +41,26 @@ class WrongContentError(RemoteError):
     """The other side gave bytes with another hash or size than its own index says."""
 
 
+class NotFoundError(RemoteError):
+    """The other side answers, but has no such file."""
+
+
 class Downloader:
     """Fetches files into a cache folder. Threads may share one; close it when done.
 
-    `bytes_fetched` and `seconds` tell what was moved over the network and how long transfers were under way in sum.
+    `bytes_fetched` and `busy_s` tell what came over the network and how long at least one transfer was under way.
     """
 
-    def __init__(
-        self, cache: Path, *, offline: bool = False, say: Callable[[str], None] | None = None
-    ) -> None:
+    def __init__(self, cache: Path, *, offline: bool = False, say: Callable[[str], None] | None = None) -> None:
         self._folder = cache / "downloads"
         self._offline = offline
         self._say = say or (lambda _text: None)
         self._client: httpx.Client | None = None
         self._lock = threading.Lock()
+        self._under_way = 0
+        self._busy_since = 0.0
         self.bytes_fetched = 0
-        self.seconds = 0.0
+        self.busy_s = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -132,13 +136,14 @@ class Downloader:
 
         if self._offline:
             raise RemoteError(
-                f"{name}: not in the cache, and the network may not be used (--offline); "
-                "run once without --offline",
+                f"{name}: not in the cache, and the network may not be used (--offline); run once without --offline",
                 retryable=False,
             )
-        started = time.monotonic()
+        self._note_transfer(1)
         try:
             with self._connection().stream("GET", url) as response:
+                if response.status_code in (404, 410):
+                    raise NotFoundError(f"{name}: {url} is not there ({response.status_code})", retryable=False)
                 if response.status_code != 200:
                     raise RemoteError(
                         f"{name}: {url} answered {response.status_code} {response.reason_phrase}",
@@ -151,8 +156,15 @@ class Downloader:
                 "check the network and proxy settings"
             ) from error
         finally:
-            with self._lock:
-                self.seconds += time.monotonic() - started
+            self._note_transfer(-1)
+
+    def _note_transfer(self, change: int) -> None:
+        with self._lock:
+            now = time.monotonic()
+            if self._under_way:
+                self.busy_s += now - self._busy_since
+            self._busy_since = now
+            self._under_way += change
 
     def _connection(self) -> "httpx.Client":
         import httpx

@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -21,25 +22,41 @@ CHUNK_BYTES = 1024 * 1024
 
 
 @contextmanager
-def new_file(path: Path, *, mode: int = 0o644) -> Iterator[IO[bytes]]:
-    """Yield a file to write; it appears as `path`, complete and durable, when the block ends without an error.
+def new_file(path: Path | None = None, *, folder: Path | None = None, mode: int = 0o644) -> Iterator["NewFile"]:
+    """Yield a file to write; it appears under its name, complete and durable, when the block ends without an error.
+
+    The name is `path`, or what the block sets as `name` when only the `folder` is known beforehand.
 
     Raises:
         RemoteError: the disk is full (names the file); nothing appears then.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    target = path or (folder or Path()) / "new file"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".part")
     try:
-        with full_disk_named(path), os.fdopen(descriptor, "wb") as file:
+        with full_disk_named(target), os.fdopen(descriptor, "wb") as stream:
+            file = NewFile(stream, target.name)
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, mode)
-        os.replace(name, path)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).chmod(mode)
+        Path(temporary).replace(target.with_name(file.name))
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        Path(temporary).unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    sync_folder(target.parent)
+
+
+@dataclass
+class NewFile:
+    """A file in the making: where to write, and the name under which it will appear."""
+
+    stream: IO[bytes]
+    name: str
+
+    def write(self, content: bytes) -> int:
+        """Write some bytes."""
+        return self.stream.write(content)
 
 
 def write_file(path: Path, content: bytes, *, mode: int = 0o644) -> None:
@@ -75,7 +92,7 @@ def copy_or_link(source: Path, target: Path) -> None:
         if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
             raise
         with source.open("rb") as reader, new_file(target) as writer:
-            shutil.copyfileobj(reader, writer, CHUNK_BYTES)
+            shutil.copyfileobj(reader, writer.stream, CHUNK_BYTES)
 
 
 @contextmanager

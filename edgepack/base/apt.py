@@ -105,7 +105,7 @@ class PackageLists:
 
     def _note_provided(self, name: str, stanza: str) -> None:
         provided = stanza.partition("\nProvides: ")[2].partition("\n")[0]
-        for (virtual, *_) in _relations(provided):
+        for virtual, *_ in _relations(provided):
             self._providers[virtual] = min(name, self._providers.get(virtual, name))
 
     def _candidate(self, stanza: str, archive: str) -> Candidate:

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edgepack.base.apt import DebPackage, PackageLists, ReleaseFile, close_dependencies, parse_release
-from edgepack.download import Downloader, Remote, WrongContentError
+from edgepack.download import Downloader, NotFoundError, Remote, WrongContentError
 from edgepack.errors import InputError, RemoteError
 from edgepack.oci.platform import Platform
 
@@ -173,19 +173,21 @@ def lock_base(
     return locked
 
 
-def fetch_base(packages: tuple[DebPackage, ...], mirror: Mirror, downloader: Downloader) -> list[Path]:
-    """The `.deb` files of a locked base, in order, from the cache or the mirror; hashes checked."""
-    return [
-        downloader.fetch(
-            Remote(
-                f"{mirror.url(package.archive)}/{package.filename}",
-                package.filename,
-                package.sha256,
-                package.size_bytes,
-            )
-        )
-        for package in packages
-    ]
+def fetch_base(package: DebPackage, mirror: Mirror, downloader: Downloader) -> Path:
+    """The `.deb` file of a locked package, from the cache or the mirror; its hash has been checked.
+
+    Raises:
+        RemoteError: it cannot be had, or the mirror has dropped this version.
+    """
+    url = f"{mirror.url(package.archive)}/{package.filename}"
+    try:
+        return downloader.fetch(Remote(url, package.filename, package.sha256, package.size_bytes))
+    except NotFoundError as error:
+        raise RemoteError(
+            f"{package.name} {package.version} is locked, but {url} is gone: mirrors keep only the newest version. "
+            "Take the newest with --lock, or set EDGEPACK_DEBIAN_MIRROR to a snapshot archive of the lock's day",
+            retryable=False,
+        ) from error
 
 
 def _package_list(
@@ -210,14 +212,12 @@ def _package_list(
         remote = Remote(f"{folder}/by-hash/SHA256/{sha256}", f"{suite}/{name}", sha256, size_bytes)
         try:
             return lzma.decompress(downloader.fetch(remote).read_bytes()).decode()
-        except RemoteError as error:
+        except (WrongContentError, NotFoundError) as error:
             if round_ + 1 == ROUNDS:
                 raise RemoteError(
                     f"{root}/{name} is not what its signed release file says, {ROUNDS} times in a row ({error}); "
                     "the mirror is being updated: try again later or set EDGEPACK_DEBIAN_MIRROR to another mirror"
                 ) from error
-            if not isinstance(error, WrongContentError) and error.retryable:
-                raise
             time.sleep(2**round_)
     raise AssertionError("unreachable")
 

@@ -31,9 +31,7 @@ def is_left_out(path: str) -> bool:
     return bool(_LEFT_OUT.match(path))
 
 
-def root_entries(
-    packages: Iterable[tuple[str, list[Entry], str]], python: str, platform: Platform
-) -> list[Entry]:
+def root_entries(packages: Iterable[tuple[str, list[Entry], str]], python: str, platform: Platform) -> list[Entry]:
     """The whole base layer from (package name, entries, control text), for Python `3.N`.
 
     A folder that several packages have is taken once, with the mode of the first.

@@ -60,14 +60,13 @@ def write_layer(entries: Iterable[Entry], file: IO[bytes], where: str) -> TarDig
     """
     ordered = ordered_entries(entries, where)
     compressed = _HashingWriter(file)
-    with gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=compressed, mtime=0) as packed:  # type: ignore[arg-type]
+    with gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=compressed, mtime=0) as packed:
         plain = _HashingWriter(packed)
         with tarfile.open(
-            fileobj=plain,  # type: ignore[arg-type]
+            fileobj=plain,
             mode="w|",
             format=tarfile.PAX_FORMAT,
             bufsize=CHUNK_BYTES,
-            copybufsize=CHUNK_BYTES,
         ) as tar:
             for entry in ordered:
                 _add(tar, entry)
@@ -99,4 +98,3 @@ def zlib_is_reference() -> bool:
 
 
 _REFERENCE = "139e00a65fb11255d8fe682a78cf1b7c20f893068218e3aed2d083af940ca007"
-

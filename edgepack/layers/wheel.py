@@ -65,9 +65,7 @@ class _EntryDestination(WheelDestination):
         self._interpreter = interpreter
         self.entries: dict[str, Entry] = {}
 
-    def write_script(
-        self, name: str, module: str, attr: str, section: Literal["console", "gui"]
-    ) -> RecordEntry:
+    def write_script(self, name: str, module: str, attr: str, section: Literal["console", "gui"]) -> RecordEntry:
         """An entry-point script, as the wheel's `entry_points.txt` asks for."""
         script_name, content = Script(name, module, attr, section).generate(self._interpreter, kind="posix")
         return self._add("scripts", script_name, content, executable=True)

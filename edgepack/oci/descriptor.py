@@ -45,9 +45,7 @@ def parse_descriptor(document: Any, where: str) -> Descriptor:
     """
     match document:
         case {"mediaType": str(media_type), "digest": str(digest), "size": int(size)} if _DIGEST.fullmatch(digest):
-            return Descriptor(
-                media_type, digest, size, document.get("annotations") or {}, document.get("platform")
-            )
+            return Descriptor(media_type, digest, size, document.get("annotations") or {}, document.get("platform"))
     raise DamagedDataError(f"{where}: not a descriptor with mediaType, sha256 digest and size")
 
 

@@ -72,9 +72,7 @@ class Image:
 
     def descriptor(self) -> Descriptor:
         """How an index points at this image."""
-        return Descriptor(
-            MANIFEST, digest_of(self.manifest), len(self.manifest), platform=self.platform.document()
-        )
+        return Descriptor(MANIFEST, digest_of(self.manifest), len(self.manifest), platform=self.platform.document())
 
 
 def assemble_image(platform: Platform, layers: tuple[Layer, ...], run: RunConfig) -> Image:

@@ -41,9 +41,7 @@ def parse_platforms(names: list[str] | tuple[str, ...]) -> tuple[Platform, ...]:
         InputError: one problem for each name that is not known.
     """
     InputError.raise_if_any(
-        f"platform {name!r} is not known; known are {', '.join(PLATFORMS)}"
-        for name in names
-        if name not in PLATFORMS
+        f"platform {name!r} is not known; known are {', '.join(PLATFORMS)}" for name in names if name not in PLATFORMS
     )
     if not names:
         raise InputError(f"no platform given; known are {', '.join(PLATFORMS)}")

@@ -40,6 +40,21 @@ class PlatformContent:
         """`os/architecture`."""
         return f"{self.config.get('os')}/{self.config.get('architecture')}"
 
+    def document(self) -> dict[str, Any]:
+        """Digest, size, layers and configuration. Kind and title of a layer are read from the image's history."""
+        history = self.config.get("history") or []
+        layers = []
+        for number, layer in enumerate(self.layers):
+            made_by = str(history[number].get("created_by", "")) if number < len(history) else ""
+            kind, _, title = made_by.removeprefix("edgepack ").partition(": ")
+            layers.append({"kind": kind, "title": title, "digest": layer.digest, "size_bytes": layer.size})
+        return {
+            "digest": self.descriptor.digest,
+            "size_bytes": sum(layer.size for layer in self.layers),
+            "layers": layers,
+            "config": self.config.get("config") or {},
+        }
+
 
 def read_layout(layout: Path) -> LayoutContent:
     """Read all documents of a layout, checking their digests; layer blobs are not read."""
@@ -66,7 +81,9 @@ def verify_layout(layout: Path, *, diff_ids: bool = True) -> LayoutContent:
             problems.append(f"{platform.name}: the index calls this image {expected}")
         wanted.update({layer.digest: (layer, id_) for layer, id_ in zip(platform.layers, ids, strict=False)})
     with ThreadPoolExecutor() as pool:
-        for found in pool.map(lambda pair: list(_layer_problems(layout, *pair, diff_ids)), wanted.values()):
+        for found in pool.map(
+            lambda pair: list(_layer_problems(layout, pair[0], pair[1] if diff_ids else None)), wanted.values()
+        ):
             problems.extend(found)
     if problems:
         listing = "\n".join(f"  - {problem}" for problem in problems)
@@ -91,7 +108,7 @@ def _read_platform(layout: Path, descriptor: Descriptor) -> PlatformContent:
     )
 
 
-def _layer_problems(layout: Path, layer: Descriptor, diff_id: str, diff_ids: bool) -> Iterator[str]:
+def _layer_problems(layout: Path, layer: Descriptor, diff_id: str | None) -> Iterator[str]:
     path = blob_path(layout, layer.digest)
     if not path.is_file():
         yield f"{layer.digest}: the layer is missing"
@@ -102,7 +119,7 @@ def _layer_problems(layout: Path, layer: Descriptor, diff_id: str, diff_ids: boo
     if f"sha256:{hash_file(path)}" != layer.digest:
         yield f"{layer.digest}: its bytes have digest sha256:{hash_file(path)}"
         return
-    if diff_ids and layer.media_type == LAYER_GZIP:
+    if diff_id is not None and layer.media_type == LAYER_GZIP:
         found = _diff_id(path)
         if found != diff_id:
             yield f"{layer.digest}: its content has diff_id {found}, the configuration says {diff_id}"

@@ -15,7 +15,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from edgepack.errors import InputError
-from edgepack.resolve.conda_names import REPLACED, RENAMED, SYSTEM
+from edgepack.resolve.conda_names import RENAMED, REPLACED, SYSTEM
 
 _SPEC = re.compile(
     r"(?:(?P<channel>[^:\s]+)::)?(?P<name>[A-Za-z0-9_][A-Za-z0-9_.\-]*)\s*"
@@ -152,9 +152,7 @@ def _read_conda_spec(reading: _Reading, spec: str) -> None:
     if match["channel"]:
         reading.notes.append(f"{spec}: taken from the Python index, not from channel {match['channel']}")
     if "|" in version:
-        reading.problems.append(
-            f"{reading.where}: {spec!r}: alternatives with `|` are not supported; choose one"
-        )
+        reading.problems.append(f"{reading.where}: {spec!r}: alternatives with `|` are not supported; choose one")
         return
     index_name = RENAMED.get(name, name.replace("_", "-"))
     if index_name != name.replace("_", "-"):
@@ -186,9 +184,7 @@ def _read_pip_line(reading: _Reading, line: str) -> None:
     if not line:
         return
     if line.startswith("-"):
-        option, _, value = (
-            line.replace("=", " ", 1).partition(" ") if line.startswith("--") else line.partition(" ")
-        )
+        option, _, value = line.replace("=", " ", 1).partition(" ") if line.startswith("--") else line.partition(" ")
         value = value.strip()
         if option in _INDEX_OPTIONS and value:
             reading.options += [_INDEX_OPTIONS[option], value]
@@ -226,9 +222,7 @@ def _add(reading: _Reading, text: str, original: str) -> None:
         requirement = Requirement(text)
     except InvalidRequirement as error:
         reason = str(error).splitlines()[0]
-        reading.problems.append(
-            f"{reading.where}: {original!r} cannot be read as a package and version: {reason}"
-        )
+        reading.problems.append(f"{reading.where}: {original!r} cannot be read as a package and version: {reason}")
         return
     name = canonicalize_name(requirement.name)
     if name in REPLACED:
@@ -236,8 +230,6 @@ def _add(reading: _Reading, text: str, original: str) -> None:
         reading.notes.append(f"{original}: replaced by what the device agent offers")
         return
     if requirement.url:
-        reading.problems.append(
-            f"{reading.where}: {original!r}: packages by URL are not supported; use the index"
-        )
+        reading.problems.append(f"{reading.where}: {original!r}: packages by URL are not supported; use the index")
         return
     reading.requirements[name] = str(requirement)

@@ -137,9 +137,7 @@ def _uv_error(
     if unknown:
         return InputError(*(_unknown_package(name, requests, where) for name in dict.fromkeys(unknown)))
     if _NETWORK.search(plain):
-        hint = (
-            "run once without --offline" if offline else "check the network, the proxy settings and the index"
-        )
+        hint = "run once without --offline" if offline else "check the network, the proxy settings and the index"
         return RemoteError(f"the Python index cannot be reached ({plain[-300:]}); {hint}")
     without = _NO_WHEEL.search(plain)
     if without:
@@ -150,9 +148,7 @@ def _uv_error(
         other = _version_with_wheel(name, version, requests, targets, offline)
         return InputError(_no_wheel(name, version, platforms, False, other, targets[0], where))
     shown = text.replace("edgepack-image", "your environment")
-    return InputError(
-        f"{where}: the packages do not fit together on all platforms; change the versions:\n{shown}"
-    )
+    return InputError(f"{where}: the packages do not fit together on all platforms; change the versions:\n{shown}")
 
 
 def _unknown_package(name: str, requests: PackageRequests, where: str) -> str:

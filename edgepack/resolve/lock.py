@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from packaging.pylock import Pylock, PylockSelectError, PylockValidationError
+from packaging.pylock import PackageWheel, Pylock, PylockSelectError, PylockValidationError
 from packaging.tags import Tag, compatible_tags, cpython_tags
 
 from edgepack.base.apt import DebPackage
@@ -38,10 +38,14 @@ class Wheel:
 
 @dataclass(frozen=True, slots=True)
 class PlatformLock:
-    """All that one platform's image takes from the outside. `inputs` is the digest of what was asked for."""
+    """All that one platform's image takes from the outside.
+
+    `inputs` is the digest of what was asked for; `solved_for` names the platforms that were resolved together.
+    """
 
     platform: str
     inputs: str
+    solved_for: tuple[str, ...]
     base: str
     python: str
     debian: tuple[DebPackage, ...]
@@ -131,11 +135,10 @@ def select_wheels(document: dict[str, Any], target: Target) -> tuple[tuple[Wheel
             raise DamagedDataError(f"the resolver's lock cannot be read: {error}") from error
         for _, file in chosen:
             name, version = package["name"], package.get("version", "?")
-            if file is None or not hasattr(file, "filename") or not str(file.filename).endswith(".whl"):
+            if isinstance(file, PackageWheel):
+                wheels.append(Wheel(name, version, file.filename, file.url or "", file.hashes["sha256"], file.size))
+            else:
                 missing.append(NoWheel(name, version, target, "sdist" in package))
-                continue
-            hashes, url = file.hashes, file.url or ""
-            wheels.append(Wheel(name, version, file.filename, url, hashes["sha256"], file.size))
     return tuple(sorted(wheels, key=lambda wheel: wheel.name)), tuple(missing)
 
 
@@ -164,6 +167,7 @@ def encode_lock(lock: PlatformLock, marker: str) -> str:
             _TOOL: {
                 "platform": lock.platform,
                 "inputs": lock.inputs,
+                "solved-for": list(lock.solved_for),
                 "base": lock.base,
                 "debian": [asdict(package) for package in lock.debian],
             }
@@ -184,6 +188,7 @@ def parse_lock(text: str, where: str) -> PlatformLock:
         return PlatformLock(
             own["platform"],
             own["inputs"],
+            tuple(own["solved-for"]),
             own["base"],
             re.fullmatch(r"==(\d+\.\d+)\.\*", document["requires-python"])[1],  # type: ignore[index]
             tuple(DebPackage(**package) for package in own["debian"]),

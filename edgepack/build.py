@@ -1,0 +1,307 @@
+"""`edgepack build`: carries out a plan. Fetches what is locked, makes the layers that the cache lacks, writes `dist/`.
+
+Order on disk: blobs, documents, `index.json`; then SBOMs, deployment manifest and last `build.json`. Each file appears
+by rename, so a build that is killed leaves the former output or a complete new part of it, never half a file.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from edgepack import __version__
+from edgepack.base.apt import DebPackage
+from edgepack.base.debian import fetch_base, find_mirror, read_apt_sources
+from edgepack.download import Downloader, Remote
+from edgepack.files import exclusive, hash_file, write_file
+from edgepack.layers.cache import LayerCache
+from edgepack.layers.entry import Entry, FileEntry
+from edgepack.layers.tarball import FORMAT, zlib_is_reference
+from edgepack.locking import locks_for
+from edgepack.models.record import ModelRecord
+from edgepack.models.registry import ModelRegistry
+from edgepack.oci.image import Image, Layer, assemble_image, assemble_index
+from edgepack.oci.layout import write_layout
+from edgepack.oci.platform import Platform
+from edgepack.oci.validate import verify_layout
+from edgepack.plan import (
+    INTERPRETER,
+    BaseContent,
+    BuildPlan,
+    LayerPlan,
+    Material,
+    WheelContent,
+    plan_build,
+)
+from edgepack.project import Recipe
+from edgepack.resolve.lock import PlatformLock, Wheel
+
+_MAKERS = ("layers.entry", "layers.tarball", "layers.wheel", "base.deb", "base.root")
+_CONNECTIONS = 6
+_HUGE_WHEEL_BYTES = 100 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class BuildSettings:
+    """How to build, as against what: where things are kept and what may be used."""
+
+    workspace: Path
+    output: Path
+    update_lock: bool = False
+    frozen_lock: bool = False
+    offline: bool = False
+    say: Callable[[str], None] = field(default=lambda _text: None)
+    warn: Callable[[str], None] = field(default=lambda _text: None)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What is known before anything is made: models, locks and the plan."""
+
+    models: tuple[ModelRecord, ...]
+    locks: Mapping[Platform, PlatformLock]
+    plan: BuildPlan
+
+
+def prepare(recipe: Recipe, settings: BuildSettings, downloader: Downloader) -> Prepared:
+    """Find the models, the locks and the plan.
+
+    Raises:
+        InputError: a model is not registered, or the packages cannot be had for a platform.
+    """
+    registry = ModelRegistry(settings.workspace)
+    models = tuple(registry.get(model.name, model.version) for model in recipe.models)
+    locks = locks_for(
+        recipe,
+        downloader,
+        update=settings.update_lock,
+        frozen=settings.frozen_lock,
+        offline=settings.offline,
+        say=settings.say,
+    )
+    return Prepared(models, locks, plan_build(recipe, models, locks, _material(recipe, registry)))
+
+
+def dry_run(recipe: Recipe, settings: BuildSettings) -> dict[str, Any]:
+    """The plan of a build as a document; locks are made if need be, nothing else."""
+    with Downloader(settings.workspace / "cache", offline=settings.offline, say=settings.say) as downloader:
+        return prepare(recipe, settings, downloader).plan.document()
+
+
+def build(recipe: Recipe, settings: BuildSettings) -> dict[str, Any]:
+    """Build the images and all of `dist/`; returns the content of `build.json`.
+
+    Raises:
+        InputError, RemoteError, DamagedDataError: see `edgepack.errors`; the former output is then untouched or whole.
+    """
+    started = time.monotonic()
+    for text in recipe.warnings:
+        settings.warn(text)
+    for text in recipe.notes:
+        settings.say(f"note: {text}")
+    if not zlib_is_reference():
+        settings.warn(
+            "this machine's zlib compresses differently from stock zlib: the image is sound and its configuration "
+            "has the usual digest, but layers and index have other digests than on other machines"
+        )
+    cache = settings.workspace / "cache"
+    name = hashlib.sha256(os.fsencode(settings.output.resolve())).hexdigest()[:16]
+    with (
+        exclusive(cache / "locks" / name),
+        Downloader(cache, offline=settings.offline, say=settings.say) as downloader,
+    ):
+        prepared = prepare(recipe, settings, downloader)
+        _warn_about(recipe, prepared, settings)
+        layers = LayerCache(cache)
+        made = _make_layers(prepared.plan, layers, downloader, settings)
+        images = tuple(
+            assemble_image(plan.platform, tuple(made[layer.key][0] for layer in plan.layers), plan.run)
+            for plan in prepared.plan.images
+        )
+        blobs = {layer.digest: layers.blob_path(layer.digest) for layer, _ in made.values()}
+        index = write_layout(settings.output / "image", images, assemble_index(images, {}), blobs, recipe.image.tag)
+        verify_layout(settings.output / "image", diff_ids=False)
+        report = _report(recipe, images, index.digest, made, prepared.plan)
+        _write_documents(recipe, prepared, index.digest, settings.output)
+        report |= {
+            "seconds": round(time.monotonic() - started, 3),
+            "downloads": {"bytes": downloader.bytes_fetched, "seconds": round(downloader.busy_s, 3)},
+        }
+        write_file(settings.output / "build.json", (json.dumps(report, indent=2) + "\n").encode())
+    return report
+
+
+def _write_documents(recipe: Recipe, prepared: Prepared, digest: str, output: Path) -> None:
+    from edgepack.module import deployment_document
+    from edgepack.sbom import sbom_document
+
+    for platform, lock in prepared.locks.items():
+        text = sbom_document(recipe, prepared.models, lock, digest)
+        write_file(output / "sbom" / f"{platform.slug}.cdx.json", text)
+    manifest = deployment_document(recipe, digest)
+    write_file(output / "deployment.json", (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def _warn_about(recipe: Recipe, prepared: Prepared, settings: BuildSettings) -> None:
+    python = next(iter(prepared.locks.values())).python
+    pinned = recipe.requests.python
+    if pinned and not pinned.startswith(python):
+        settings.warn(
+            f"{recipe.environment_file} asks for Python {pinned}; {recipe.base} has Python {python}. Models pickled "
+            "under another Python usually load; check yours with its sample request"
+        )
+    huge = {
+        f"{wheel.name} {wheel.version} ({(wheel.size_bytes or 0) // 1_000_000} MB, {platform})"
+        for platform, lock in prepared.locks.items()
+        for wheel in lock.wheels
+        if (wheel.size_bytes or 0) > _HUGE_WHEEL_BYTES
+    }
+    if huge:
+        settings.warn(f"very large packages for an edge device: {', '.join(sorted(huge))}")
+    if recipe.image.registry is None:
+        settings.say(f"note: the image name {recipe.image} has no registry; to deploy it, give -t REGISTRY/NAME:TAG")
+
+
+def _make_layers(
+    plan: BuildPlan, cache: LayerCache, downloader: Downloader, settings: BuildSettings
+) -> dict[str, tuple[Layer, bool]]:
+    """Every layer of the plan by key, and whether it came from the cache."""
+    wanted = {layer.key: (layer, image.platform) for image in plan.images for layer in image.layers}
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        found = dict(zip(wanted, pool.map(cache.find, wanted), strict=True))
+    missing = [pair for key, pair in wanted.items() if found[key] is None]
+    files = _fetch(missing, downloader)
+    if missing:
+        settings.say(f"Making {len(missing)} of {len(wanted)} layers ...")
+
+    def make(pair: tuple[LayerPlan, Platform]) -> None:
+        layer, platform = pair
+        where = f"layer {layer.kind} ({layer.title}) for {platform}"
+        found[layer.key] = cache.make(layer.key, lambda: _entries(layer, platform, files), where)
+
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        list(pool.map(make, sorted(missing, key=lambda pair: -_weight(pair[0]))))
+    made: dict[str, tuple[Layer, bool]] = {}
+    remade = {layer.key for layer, _ in missing}
+    for key, digests in found.items():
+        layer = wanted[key][0]
+        if digests is None:
+            raise AssertionError(f"layer {layer.title} was not made")
+        made[key] = (
+            Layer(layer.kind, layer.title, digests.digest, digests.size_bytes, digests.diff_id),
+            key not in remade,
+        )
+    return made
+
+
+def _fetch(layers: Iterable[tuple[LayerPlan, Platform]], downloader: Downloader) -> dict[str, Path]:
+    """The files that the layers are made of, by SHA-256: from the cache or the network, several at a time."""
+    wheels: dict[str, Wheel] = {}
+    packages: dict[str, DebPackage] = {}
+    for layer, _ in layers:
+        if isinstance(layer.content, WheelContent):
+            wheels.update({wheel.sha256: wheel for wheel in layer.content.wheels})
+        elif isinstance(layer.content, BaseContent):
+            packages.update({package.sha256: package for package in layer.content.packages})
+    with ThreadPoolExecutor(max_workers=_CONNECTIONS) as pool:
+        jobs = [
+            (
+                wheel.sha256,
+                pool.submit(downloader.fetch, Remote(wheel.url, wheel.filename, wheel.sha256, wheel.size_bytes)),
+            )
+            for wheel in sorted(wheels.values(), key=lambda wheel: -(wheel.size_bytes or 0))
+        ]
+        if packages:
+            mirror = find_mirror(os.environ, read_apt_sources)
+            jobs += [
+                (sha256, pool.submit(fetch_base, package, mirror, downloader)) for sha256, package in packages.items()
+            ]
+        return {sha256: job.result() for sha256, job in jobs}
+
+
+def _entries(layer: LayerPlan, platform: Platform, files: Mapping[str, Path]) -> list[Entry]:
+    content = layer.content
+    if isinstance(content, BaseContent):
+        from edgepack.base.deb import read_deb
+        from edgepack.base.root import root_entries
+
+        packages = [(package.name, *read_deb(files[package.sha256])) for package in content.packages]
+        return root_entries(packages, content.python, platform)
+    if isinstance(content, WheelContent):
+        from edgepack.layers.wheel import wheel_entries
+
+        return [
+            entry
+            for wheel in content.wheels
+            for entry in wheel_entries(files[wheel.sha256], content.site_folder, INTERPRETER)
+        ]
+    return [FileEntry(path, file, executable) for path, file, executable in content.files]
+
+
+def _weight(layer: LayerPlan) -> int:
+    if isinstance(layer.content, WheelContent):
+        return sum(wheel.size_bytes or 0 for wheel in layer.content.wheels)
+    if isinstance(layer.content, BaseContent):
+        return sum(package.size_bytes for package in layer.content.packages)
+    return sum(file.stat().st_size for _, file, _ in layer.content.files)
+
+
+def _material(recipe: Recipe, registry: ModelRegistry) -> Material:
+    agent = _agent_files()
+    hashes = {path: hash_file(file) for path, file in (recipe.script.files if recipe.script else ())}
+    return Material(registry.file_path, agent, hashes, __version__, _maker_digest())
+
+
+def _agent_files() -> Sequence[tuple[str, Path, str]]:
+    import device_agent
+
+    root = Path(device_agent.__file__).parent
+    paths = sorted(path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return [(path.relative_to(root).as_posix(), path, hash_file(path)) for path in paths]
+
+
+def _maker_digest() -> str:
+    """A digest of the code that turns content into bytes: layers of an older edgepack are not mistaken for ours."""
+    digest = hashlib.sha256(FORMAT.encode())
+    for name in _MAKERS:
+        source = import_module(f"edgepack.{name}").__file__
+        digest.update(Path(source or "").read_bytes())
+    return digest.hexdigest()
+
+
+def _report(
+    recipe: Recipe,
+    images: Iterable[Image],
+    digest: str,
+    made: Mapping[str, tuple[Layer, bool]],
+    plan: BuildPlan,
+) -> dict[str, Any]:
+    cached = {layer.digest: was_cached for layer, was_cached in made.values()}
+    return {
+        "image": str(recipe.image),
+        "digest": digest,
+        "seconds": 0.0,
+        "platforms": {
+            str(image.platform): {
+                "digest": image.descriptor().digest,
+                "size_bytes": sum(layer.size_bytes for layer in image.layers),
+                "layers": [
+                    {
+                        "kind": layer.kind,
+                        "title": layer.title,
+                        "digest": layer.digest,
+                        "size_bytes": layer.size_bytes,
+                        "cached": cached[layer.digest],
+                    }
+                    for layer in image.layers
+                ],
+            }
+            for image in images
+        },
+    }

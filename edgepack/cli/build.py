@@ -1,0 +1,104 @@
+"""`edgepack build`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgepack.cli.session import Session, pass_session
+
+
+@click.command("build")
+@click.option("-m", "--model", "models", multiple=True, metavar="NAME[:V]", help="A registered model; repeatable.")
+@click.option(
+    "--ic",
+    "--inference-config-file",
+    "inference_config",
+    type=click.Path(path_type=Path),
+    help="Inference configuration: entry script and conda file.",
+)
+@click.option("--platform", metavar="LIST", help="Platforms, separated by commas. Default: linux/amd64,linux/arm64.")
+@click.option("-t", "--tag", "image", metavar="REF", help="Name of the image: REGISTRY/NAME:TAG.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Where to write. Default: dist.")
+@click.option("--base", metavar="BASE", help="Base file system: debian:bookworm (default) or debian:trixie.")
+@click.option("--lock", "update_lock", is_flag=True, help="Resolve packages and base anew and rewrite the locks.")
+@click.option("--locked", "frozen_lock", is_flag=True, help="Fail rather than resolve: the locks must be up to date.")
+@click.option("--offline", is_flag=True, help="Use the cache only.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and make nothing but the locks.")
+@pass_session
+def build_command(
+    session: Session,
+    models: tuple[str, ...],
+    inference_config: Path | None,
+    platform: str | None,
+    image: str | None,
+    output: Path | None,
+    base: str | None,
+    update_lock: bool,
+    frozen_lock: bool,
+    offline: bool,
+    dry_run: bool,
+) -> None:
+    """Build the image for all platforms and the deployment manifest.
+
+    Without -m and --ic, reads edgepack.yaml of this folder or of the nearest one above.
+    """
+    if update_lock and frozen_lock:
+        raise click.UsageError("--lock and --locked exclude each other.")
+    if update_lock and offline:
+        raise click.UsageError("--lock needs the network, which --offline forbids.")
+    from edgepack import build as builder
+    from edgepack.project import PROJECT_FILE, BuildOptions, read_recipe
+
+    here = Path.cwd()
+    named = bool(models or inference_config)
+    folder = here
+    if not named:
+        folder = next((path for path in (here, *here.parents) if (path / PROJECT_FILE).is_file()), here)
+    platforms = tuple(filter(None, (part.strip() for part in (platform or "").split(","))))
+    recipe = read_recipe(folder, BuildOptions(models, inference_config, platforms, image, base))
+    settings = builder.BuildSettings(
+        session.workspace,
+        output or folder / "dist",
+        update_lock,
+        frozen_lock,
+        offline,
+        session.say,
+        session.warn,
+    )
+    if dry_run:
+        plan = builder.dry_run(recipe, settings)
+        session.result(plan, _plan_text(plan))
+        return
+    report = builder.build(recipe, settings)
+    session.result(report, _report_text(report, settings.output))
+
+
+def _plan_text(plan: dict[str, Any]) -> str:
+    lines = []
+    for platform, image in plan.items():
+        lines.append(platform)
+        for layer in image["layers"]:
+            holds = layer["holds"]
+            shown = ", ".join(holds[:4]) + (f" and {len(holds) - 4} more" if len(holds) > 4 else "")
+            lines.append(f"  {layer['kind']:<9} {layer['title']}: {shown}")
+    return "\n".join(lines)
+
+
+def _report_text(report: dict[str, Any], output: Path) -> str:
+    from edgepack.cli.text import layer_lines, relative
+
+    lines = []
+    for platform, image in report["platforms"].items():
+        lines.append(f"{platform}  {image['size_bytes'] / 1e6:.1f} MB  {image['digest']}")
+        lines += layer_lines(image["layers"])
+    downloads = report["downloads"]
+    lines += [
+        "",
+        f"image       {report['image']}@{report['digest']}",
+        f"layout      {relative(output / 'image')}",
+        f"deployment  {relative(output / 'deployment.json')}",
+        f"built in {report['seconds']:.1f} s; downloaded {downloads['bytes'] / 1e6:.1f} MB "
+        f"in {downloads['seconds']:.1f} s of them",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,24 @@
+"""Texts that several commands print."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def relative(path: Path) -> str:
+    """The shorter of a path and the way to it from here."""
+    return min(str(path), os.path.relpath(path), key=len)
+
+
+def layer_lines(layers: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line for each layer: kind, size, digest, title, and whether it came from the cache if that is known."""
+    return [
+        f"  {layer['kind']:<9}{_size(layer['size_bytes']):>10}  {layer['digest'][7:19]}  {layer['title']}"
+        + ("  (cached)" if layer.get("cached") else "")
+        for layer in layers
+    ]
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 100_000 else f"{size_bytes / 1e3:.1f} kB"

@@ -1,0 +1,42 @@
+"""Finished layers on this machine, by the key of what they were made from. A damaged one is made again, never used."""
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from edgepack.files import hash_file, new_file, write_file
+from edgepack.layers.entry import Entry
+from edgepack.layers.tarball import TarDigests, write_layer
+
+
+class LayerCache:
+    """Layers in a folder. Threads and processes may share it: a blob appears by rename, complete."""
+
+    def __init__(self, folder: Path) -> None:
+        self._records = folder / "layers"
+        self._blobs = folder / "blobs"
+
+    def blob_path(self, digest: str) -> Path:
+        """Where the bytes of the layer `digest` are."""
+        return self._blobs / digest.removeprefix("sha256:")
+
+    def find(self, key: str) -> TarDigests | None:
+        """The layer made from `key`, if it is here and its bytes have the digest they should."""
+        try:
+            record = json.loads((self._records / f"{key}.json").read_bytes())
+            found = TarDigests(record["digest"], record["size_bytes"], record["diff_id"])
+            path = self.blob_path(found.digest)
+            if path.stat().st_size == found.size_bytes and f"sha256:{hash_file(path)}" == found.digest:
+                return found
+        except (OSError, ValueError, KeyError, TypeError):
+            pass  # not here, or not readable: both mean that it is to be made
+        return None
+
+    def make(self, key: str, entries: Callable[[], Iterable[Entry]], where: str) -> TarDigests:
+        """Make the layer and keep it; durable on return."""
+        with new_file(folder=self._blobs) as file:
+            made = write_layer(entries(), file.stream, where)
+            file.name = self.blob_path(made.digest).name
+        record = {"digest": made.digest, "size_bytes": made.size_bytes, "diff_id": made.diff_id}
+        write_file(self._records / f"{key}.json", json.dumps(record).encode())
+        return made

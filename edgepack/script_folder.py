@@ -1,0 +1,146 @@
+"""The entry script and the files beside it: what goes into the image, and which packages the code asks for.
+
+Nothing of the user's code is run; it is read as text.
+"""
+
+import ast
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from device_agent.script_check import scan_script, script_warnings
+from edgepack.errors import InputError
+from edgepack.inference_config import InferenceConfig
+from edgepack.resolve.conda_env import (
+    PackageRequests,
+    parse_conda_file,
+    read_conda_document,
+    with_requirements,
+)
+from edgepack.resolve.conda_names import CAME_ALONG
+
+# Never copied from a source folder: version control, environments, caches, what a build itself writes, secrets.
+LEFT_OUT_FOLDERS = frozenset(
+    ".git .hg .svn .venv venv __pycache__ .edgepack .mypy_cache .pytest_cache .ruff_cache .ipynb_checkpoints .idea"
+    " .vscode .azureml node_modules".split()
+)
+LEFT_OUT_FILES = ("*.pyc", "*.pyo", "pylock.*.toml", ".env", ".DS_Store", "*.swp", ".amlignore", ".gitignore")
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """An entry script: `entry` is its path in the folder that is copied, `files` are (path there, file here).
+
+    `source_name` is the name of that folder in the image, or None when only the script itself is copied.
+    """
+
+    entry: str
+    files: tuple[tuple[str, Path], ...]
+    source_name: str | None
+    warnings: tuple[str, ...] = ()
+
+
+def find_script(config: InferenceConfig, folders: Sequence[Path], where: str) -> Script | None:
+    """The script that the configuration names, looked for in `folders` in order; None when it names none.
+
+    Raises:
+        InputError: it is missing, is no Python file, has a syntax error, or lacks `init` or `run`.
+    """
+    if config.entry_script is None:
+        return None
+    source = None
+    if config.source_directory is not None:
+        source = _find(config.source_directory, folders, f"{where}: sourceDirectory", folder=True)
+    path = _find(config.entry_script, [source] if source else folders, f"{where}: entryScript", folder=False)
+    if path.suffix != ".py" or not path.stem.isidentifier():
+        raise InputError(f"{path}: an entry script is a Python file whose name is an identifier, such as score.py")
+    text = _read(path)
+    InputError.raise_if_any(f"{path}: {problem}" for problem in scan_script(text))
+    found = tuple(f"{path}: {warning}" for warning in script_warnings(text))
+    if source is None:
+        return Script(path.name, ((path.name, path),), None, found)
+    root = source.resolve()
+    files = tuple(sorted((file.relative_to(root).as_posix(), file) for file in _files_below(root)))
+    return Script(path.resolve().relative_to(root).as_posix(), files, root.name, found)
+
+
+def package_requests(
+    config: InferenceConfig, script: Script | None, folders: Sequence[Path], where: str
+) -> PackageRequests:
+    """What the conda file asks for, and what scripts written for azureml-defaults import without naming it.
+
+    Raises:
+        InputError: the conda file is missing or has problems.
+    """
+    requests = PackageRequests(replaced=("azureml-defaults",))
+    if config.conda is not None:
+        requests = read_conda_document(config.conda, f"{where}: environment", _no_file)
+    elif config.conda_file is not None:
+        near = list(folders)
+        if config.source_directory is not None:
+            near.insert(0, _find(config.source_directory, folders, f"{where}: sourceDirectory", folder=True))
+        path = _find(config.conda_file, near, f"{where}: condaFile", folder=False)
+        requests = parse_conda_file(_read(path), str(path), lambda name: _read(path.parent / name))
+    if script is None or not requests.replaced:
+        return requests
+    imported = {name for _, file in script.files if file.suffix == ".py" for name in _imports(_read(file))}
+    return with_requirements(requests, (CAME_ALONG[name] for name in sorted(imported & CAME_ALONG.keys())))
+
+
+def _find(name: str, folders: Sequence[Path], what: str, *, folder: bool) -> Path:
+    candidates = list(dict.fromkeys((near / name).absolute() for near in folders))
+    for path in candidates:
+        if path.is_dir() if folder else path.is_file():
+            return path
+    looked = " and ".join(str(path) for path in candidates)
+    raise InputError(f"{what} {name!r} is not there; looked for {'the folder' if folder else 'the file'} {looked}")
+
+
+def _files_below(root: Path) -> Iterator[Path]:
+    problems = []
+    waiting = [root]
+    while waiting:
+        for path in sorted(waiting.pop().iterdir()):
+            if path.is_symlink() and not path.resolve().is_relative_to(root):
+                problems.append(f"{path}: is a link to outside of {root}; copy what it points at, or remove it")
+            elif path.is_dir():
+                if path.name not in LEFT_OUT_FOLDERS and not _is_build_output(path) and not path.is_symlink():
+                    waiting.append(path)
+            elif path.is_file():
+                if not any(path.match(pattern) for pattern in LEFT_OUT_FILES):
+                    yield path
+            else:
+                problems.append(f"{path}: is neither a file nor a folder; remove it from the source directory")
+    InputError.raise_if_any(problems)
+
+
+def _is_build_output(folder: Path) -> bool:
+    return (folder / "image" / "oci-layout").exists() or (folder / "oci-layout").exists()
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be read as UTF-8 text ({reason})") from error
+
+
+def _no_file(name: str) -> str:
+    raise FileNotFoundError(f"{name}: an environment without a file cannot refer to another one")
+
+
+def _imports(text: str) -> Iterator[str]:
+    """The top-level modules that a Python text imports; none for a text that cannot be parsed."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
