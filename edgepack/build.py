@@ -127,7 +127,7 @@ def build(recipe: Recipe, settings: BuildSettings) -> dict[str, Any]:
         blobs = {layer.digest: layers.blob_path(layer.digest) for layer, _ in made.values()}
         index = write_layout(settings.output / "image", images, assemble_index(images, {}), blobs, recipe.image.tag)
         verify_layout(settings.output / "image", diff_ids=False)
-        report = _report(recipe, images, index.digest, made, prepared.plan)
+        report = _report(recipe, images, index.digest, made)
         _write_documents(recipe, prepared, index.digest, settings.output)
         report |= {
             "seconds": round(time.monotonic() - started, 3),
@@ -280,7 +280,6 @@ def _report(
     images: Iterable[Image],
     digest: str,
     made: Mapping[str, tuple[Layer, bool]],
-    plan: BuildPlan,
 ) -> dict[str, Any]:
     cached = {layer.digest: was_cached for layer, was_cached in made.values()}
     return {

@@ -5,9 +5,11 @@ the image in the engine has the configuration digest that was built.
 """
 
 import io
+import os
 import tarfile
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -46,7 +48,8 @@ def load_image(layout: Path, platform: str | None, name: str) -> LoadedImage:
         client = docker.from_env(timeout=600)
         own = f"linux/{_architecture(client.version().get('Arch', ''))}"
         content = choose_platform(layout, platform or own)
-        client.images.load(_stream(layout, content, reference))
+        with _archive_stream(layout, content, reference) as stream:
+            client.images.load(stream)
         image = client.images.get(reference)
     except DockerException as error:
         raise RemoteError(
@@ -104,12 +107,11 @@ def _architecture(name: str) -> str:
     return {"x86_64": "amd64", "aarch64": "arm64"}.get(name, name)
 
 
-def _stream(layout: Path, content: PlatformContent, name: str) -> Iterator[bytes]:
-    """The archive in pieces, made while it is sent."""
-    import os
-
+@contextmanager
+def _archive_stream(layout: Path, content: PlatformContent, name: str) -> Iterator[IO[bytes]]:
+    """Yield a reader of the archive, which is made while it is read."""
     reading, writing = os.pipe()
-    failures: list[BaseException] = []
+    failures: list[OSError] = []
 
     def write() -> None:
         try:
@@ -124,8 +126,7 @@ def _stream(layout: Path, content: PlatformContent, name: str) -> Iterator[bytes
     writer.start()
     try:
         with os.fdopen(reading, "rb") as file:
-            while piece := file.read(CHUNK_BYTES):
-                yield piece
+            yield file
     finally:
         writer.join()
     if failures:

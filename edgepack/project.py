@@ -1,4 +1,4 @@
-"""`edgepack.yaml` and command-line options -> Recipe: what is to be built, with every path found and every name checked.
+"""`edgepack.yaml` and command-line options -> Recipe: what is to be built, every path found, every name checked.
 
 Reads the project's small files (yaml, conda, scripts); registered models, the network and the cache are for others.
 All problems of a project are reported together.
@@ -125,7 +125,7 @@ def read_recipe(folder: Path, options: BuildOptions) -> Recipe:
         image,
         module,
         config_folder,
-        where or PROJECT_FILE,
+        config.conda_file or where or PROJECT_FILE,
         script.warnings if script else (),
         (*config.notes, *(requests.notes if requests else ())),
     )

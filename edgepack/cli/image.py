@@ -25,17 +25,14 @@ def inspect_command(session: Session, folder: Path) -> None:
 
     layout = _layout(folder)
     content = read_layout(layout)
-    document = {
-        "digest": content.index.digest,
-        "platforms": {p.name: p.document() for p in content.platforms},
-    }
+    platforms = {platform.name: platform.document() for platform in content.platforms}
     lines = [f"{layout}  {content.index.digest}"]
-    for name, image in document["platforms"].items():
+    for name, image in platforms.items():
         lines.append(f"{name}  {image['size_bytes'] / 1e6:.1f} MB  {image['digest']}")
         lines += layer_lines(image["layers"])
         config: dict[str, Any] = image["config"]
         lines.append(f"  runs {' '.join(config.get('Entrypoint') or [])} as user {config.get('User') or 'root'}")
-    session.result(document, "\n".join(lines))
+    session.result({"digest": content.index.digest, "platforms": platforms}, "\n".join(lines))
 
 
 @click.command("verify")

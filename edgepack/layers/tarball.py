@@ -12,7 +12,7 @@ import tarfile
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from edgepack.files import CHUNK_BYTES
 from edgepack.layers.entry import Entry, FileEntry, FolderEntry, ordered_entries
@@ -63,7 +63,7 @@ def write_layer(entries: Iterable[Entry], file: IO[bytes], where: str) -> TarDig
     with gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=compressed, mtime=0) as packed:
         plain = _HashingWriter(packed)
         with tarfile.open(
-            fileobj=plain,
+            fileobj=cast(IO[bytes], plain),
             mode="w|",
             format=tarfile.PAX_FORMAT,
             bufsize=CHUNK_BYTES,
