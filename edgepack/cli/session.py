@@ -23,6 +23,7 @@ class Session:
     workspace: Path
     as_json: bool = False
     verbosity: int = 0
+    workspace_given: bool = True  # by an option or variable, as against found from the current folder
 
     def result(self, document: Any, text: str) -> None:
         """Print the result: `document` with `--json`, else `text`."""
@@ -56,7 +57,8 @@ def find_workspace(option: str | None, environment: Mapping[str, str], folder: P
 
 def current_session(option: str | None, as_json: bool, verbosity: int) -> Session:
     """The session of this process."""
-    return Session(find_workspace(option, os.environ, Path.cwd()), as_json, verbosity)
+    given = bool(option or os.environ.get("EDGEPACK_WORKSPACE"))
+    return Session(find_workspace(option, os.environ, Path.cwd()), as_json, verbosity, given)
 
 
 pass_session = click.make_pass_decorator(Session)
