@@ -62,7 +62,7 @@ def run_module(
         RemoteError: the module ends or is not ready within `ready_s` seconds.
         InputError: the layout has no image for this machine.
     """
-    target = host_platform()
+    target, folder = host_platform(), folder.resolve()
     content = choose_platform(layout, str(target))
     root = unpack_image(layout, content, folder)
     command, environment = module_command(content, root, target, folder / f"python-{root.name[:12]}")
