@@ -73,8 +73,12 @@ def prepare(recipe: Recipe, settings: BuildSettings, downloader: Downloader) -> 
     """Find the models, the locks and the plan.
 
     Raises:
-        InputError: a model is not registered, or the packages cannot be had for a platform.
+        InputError: a model is not registered, the module cannot be deployed so, or the packages cannot be had for a
+            platform.
     """
+    from edgepack.module import deployment_document
+
+    deployment_document(recipe, f"sha256:{'0' * 64}")  # its problems are told before anything is made
     registry = ModelRegistry(settings.workspace)
     models = tuple(registry.get(model.name, model.version) for model in recipe.models)
     locks = locks_for(
@@ -241,7 +245,7 @@ def _entries(layer: LayerPlan, platform: Platform, files: Mapping[str, Path]) ->
             for wheel in content.wheels
             for entry in wheel_entries(files[wheel.sha256], content.site_folder, INTERPRETER)
         ]
-    return [FileEntry(path, file, executable) for path, file, executable in content.files]
+    return [FileEntry(*file) for file in content.files]
 
 
 def _weight(layer: LayerPlan) -> int:
@@ -249,7 +253,7 @@ def _weight(layer: LayerPlan) -> int:
         return sum(wheel.size_bytes or 0 for wheel in layer.content.wheels)
     if isinstance(layer.content, BaseContent):
         return sum(package.size_bytes for package in layer.content.packages)
-    return sum(file.stat().st_size for _, file, _ in layer.content.files)
+    return sum(file.stat().st_size for _, file, *_ in layer.content.files)
 
 
 def _material(recipe: Recipe, registry: ModelRegistry) -> Material:

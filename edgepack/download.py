@@ -51,9 +51,17 @@ class Downloader:
     `bytes_fetched` and `busy_s` tell what came over the network and how long at least one transfer was under way.
     """
 
-    def __init__(self, cache: Path, *, offline: bool = False, say: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        cache: Path,
+        *,
+        offline: bool = False,
+        say: Callable[[str], None] | None = None,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._folder = cache / "downloads"
         self._offline = offline
+        self.pause = pause  # between attempts, in seconds
         self._say = say or (lambda _text: None)
         self._client: httpx.Client | None = None
         self._lock = threading.Lock()
@@ -114,7 +122,7 @@ class Downloader:
 
     def _wait(self, attempt: int, error: RemoteError) -> None:
         self._say(f"{error}; trying again")
-        time.sleep(random.uniform(0.5, 1) * _FIRST_WAIT_S * 2**attempt)  # noqa: S311 - jitter
+        self.pause(random.uniform(0.5, 1) * _FIRST_WAIT_S * 2**attempt)  # noqa: S311 - jitter
 
     def _stream(self, url: str, name: str, path: Path, remote: Remote) -> None:
         digest, size = hashlib.sha256(), 0

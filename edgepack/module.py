@@ -1,13 +1,9 @@
 """Recipe + image digest -> the deployment manifest. Pure."""
 
-from collections.abc import Mapping
 from typing import Any
 
-from edgepack.deployment.manifest import ModuleSpec, Route, deployment_manifest
-from edgepack.errors import InputError
+from edgepack.deployment.manifest import ModuleSpec, deployment_manifest, parse_routes
 from edgepack.project import PROJECT_FILE, Recipe
-
-_ROUTE_KEYS = {"route", "priority", "timeToLiveSecs"}
 
 
 def deployment_document(recipe: Recipe, digest: str) -> dict[str, Any]:
@@ -24,29 +20,5 @@ def deployment_document(recipe: Recipe, digest: str) -> dict[str, Any]:
         create_options=recipe.module.create_options,
         desired=recipe.module.desired or None,
     )
-    routes = None if recipe.module.routes is None else _routes(recipe.module.routes)
+    routes = None if recipe.module.routes is None else parse_routes(recipe.module.routes, f"{PROJECT_FILE}: routes")
     return deployment_manifest([module], routes)
-
-
-def _routes(given: Mapping[str, Any]) -> dict[str, Route]:
-    problems: list[str] = []
-    routes: dict[str, Route] = {}
-    for name, value in given.items():
-        where = f"{PROJECT_FILE}: routes.{name}"
-        match value:
-            case str():
-                routes[name] = Route(value)
-            case {"route": str(text)} if not value.keys() - _ROUTE_KEYS:
-                figures = {key: value.get(key) for key in ("priority", "timeToLiveSecs")}
-                problems += [
-                    f"{where}.{key} must be a whole number, not {figure!r}"
-                    for key, figure in figures.items()
-                    if figure is not None and type(figure) is not int
-                ]
-                routes[name] = Route(text, figures["priority"], figures["timeToLiveSecs"])
-            case _:
-                problems.append(
-                    f"{where} must be the text of a route, or a mapping with `route`, `priority`, `timeToLiveSecs`"
-                )
-    InputError.raise_if_any(problems)
-    return routes

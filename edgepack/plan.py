@@ -48,9 +48,9 @@ class WheelContent:
 
 @dataclass(frozen=True, slots=True)
 class FileContent:
-    """Files of this machine: (path in the image, file here, executable)."""
+    """Files of this machine: (path in the image, file here, executable, SHA-256)."""
 
-    files: tuple[tuple[str, Path, bool], ...]
+    files: tuple[tuple[str, Path, bool, str], ...]
 
 
 Content = BaseContent | WheelContent | FileContent
@@ -156,21 +156,29 @@ def _layers(
     layers = [layer("base", lock.base, base, [lock.platform, lock.python, [deb.sha256 for deb in lock.debian]])]
     for title, wheels in _group_wheels(lock.wheels):
         layers.append(layer("packages", title, WheelContent(wheels, site), [site, [wheel.sha256 for wheel in wheels]]))
-    agent = FileContent(tuple((f"{site}/device_agent/{path}", file, False) for path, file, _ in material.agent_files))
+    agent = FileContent(
+        tuple((f"{site}/device_agent/{path}", file, False, sha256) for path, file, sha256 in material.agent_files)
+    )
     hashes = [[path, sha256] for path, _, sha256 in material.agent_files]
     layers.append(layer("agent", f"device_agent {material.agent_version}", agent, [site, hashes]))
     for model in models:
         root = f"{APP_ROOT}/azureml-models/{model.name}/{model.version}"
         for title, files in _group_model_files(model):
             content = FileContent(
-                tuple((f"{root}/{file.path}", material.model_path(model, file), file.executable) for file in files)
+                tuple(
+                    (f"{root}/{file.path}", material.model_path(model, file), file.executable, file.sha256)
+                    for file in files
+                )
             )
             parts = [[f"{root}/{file.path}", file.sha256, file.executable] for file in files]
             layers.append(layer("model", title, content, parts))
     if recipe.script is not None:
         folder, _ = script_location(recipe.script, APP_ROOT)
-        content = FileContent(tuple((f"{folder}/{path}", file, False) for path, file in recipe.script.files))
-        parts = [[f"{folder}/{path}", material.script_hashes[path]] for path, _ in recipe.script.files]
+        hashed = material.script_hashes
+        content = FileContent(
+            tuple((f"{folder}/{path}", file, False, hashed[path]) for path, file in recipe.script.files)
+        )
+        parts = [[f"{folder}/{path}", hashed[path]] for path, _ in recipe.script.files]
         layers.append(layer("script", recipe.script.entry, content, parts))
     return tuple(layers)
 
@@ -247,4 +255,4 @@ def _summary(content: Content) -> list[str]:
         return [f"{deb.name} {deb.version}" for deb in content.packages]
     if isinstance(content, WheelContent):
         return [f"{wheel.name} {wheel.version}" for wheel in content.wheels]
-    return [path for path, _, _ in content.files]
+    return [path for path, *_ in content.files]

@@ -8,10 +8,10 @@ Which mirror: `$EDGEPACK_DEBIAN_MIRROR`, else the one in this machine's apt sour
 """
 
 import lzma
+import os
 import re
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -218,7 +218,7 @@ def _package_list(
                     f"{root}/{name} is not what its signed release file says, {ROUNDS} times in a row ({error}); "
                     "the mirror is being updated: try again later or set EDGEPACK_DEBIAN_MIRROR to another mirror"
                 ) from error
-            time.sleep(2**round_)
+            downloader.pause(2**round_)
     raise AssertionError("unreachable")
 
 
@@ -237,19 +237,26 @@ def _check_release(index: ReleaseFile, suite: str, release: Release, platform: P
 def verify_signature(signed: bytes, name: str) -> str:
     """The text that a Debian archive key signed, checked by gpgv against Debian's keyring.
 
+    `$EDGEPACK_DEBIAN_KEYRING` names another keyring, for mirrors that sign with a key of their own.
+
     Raises:
         InputError: gpgv or the keyring is not installed.
         RemoteError: the signature does not verify.
     """
-    keyring = next((path for path in KEYRINGS if path.is_file()), None)
+    own = os.environ.get("EDGEPACK_DEBIAN_KEYRING")
+    keyring = next((path for path in ([Path(own)] if own else KEYRINGS) if path.is_file()), None)
     if keyring is None:
-        raise InputError(f"{KEYRINGS[0]} is missing; install the package debian-archive-keyring")
+        raise InputError(
+            f"EDGEPACK_DEBIAN_KEYRING: there is no file {own}"
+            if own
+            else f"{KEYRINGS[0]} is missing; install the package debian-archive-keyring"
+        )
     with tempfile.TemporaryDirectory(prefix="edgepack-") as folder:
         source, target = Path(folder, "InRelease"), Path(folder, "text")
         source.write_bytes(signed)
         try:
             result = subprocess.run(
-                ["gpgv", "--keyring", str(keyring), "--output", str(target), str(source)],
+                ["gpgv", "--keyring", str(keyring.absolute()), "--output", str(target), str(source)],
                 capture_output=True,
                 text=True,
                 errors="replace",
@@ -260,4 +267,4 @@ def verify_signature(signed: bytes, name: str) -> str:
         if result.returncode != 0 or not target.is_file():
             last = (result.stderr.strip().splitlines() or ["no message"])[-1]
             raise RemoteError(f"{name}: its signature does not verify ({last})", retryable=False)
-        return target.read_text()
+        return target.read_text(encoding="utf-8", errors="replace")

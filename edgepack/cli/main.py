@@ -61,8 +61,11 @@ def cli(context: click.Context, workspace: str | None, as_json: bool, quiet: int
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 2 bad input, 3 another side failed, 4 damaged data, 70 a bug."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if "--json" in given:  # people write it at the end, too
+        given = ["--json", *(argument for argument in given if argument != "--json")]
     try:
-        code = cli.main(arguments, standalone_mode=False, prog_name="edgepack")
+        code = cli.main(given, standalone_mode=False, prog_name="edgepack")
     except click.ClickException as error:
         error.show()
         sys.exit(2)

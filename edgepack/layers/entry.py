@@ -26,11 +26,12 @@ class ZipMember:
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """A file; `content` is its bytes, or where on this machine they are."""
+    """A file; `content` is its bytes, or where on this machine they are. `sha256` is what they must hash to, if known."""
 
     path: str
     content: bytes | Path | ZipMember
     executable: bool = False
+    sha256: str | None = None
 
     @property
     def size_bytes(self) -> int:

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import IO, Any, cast
 
+from edgepack.errors import DamagedDataError
 from edgepack.files import CHUNK_BYTES
 from edgepack.layers.entry import Entry, FileEntry, FolderEntry, ordered_entries
 
@@ -52,35 +53,64 @@ class _HashingWriter:
         return f"sha256:{self._hash.hexdigest()}"
 
 
+class _HashingReader:
+    """Hashes what is read."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self._source = source
+        self._hash = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        content = self._source.read(size)
+        self._hash.update(content)
+        return content
+
+    @property
+    def hex_digest(self) -> str:
+        return self._hash.hexdigest()
+
+
 def write_layer(entries: Iterable[Entry], file: IO[bytes], where: str) -> TarDigests:
     """Write the layer that holds `entries` to `file`. The order of `entries` does not matter.
 
     Raises:
         InputError: see `ordered_entries`; nothing has been written then.
+        DamagedDataError: a file's content is not what its entry says.
     """
     ordered = ordered_entries(entries, where)
     compressed = _HashingWriter(file)
     with gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=compressed, mtime=0) as packed:
         plain = _HashingWriter(packed)
         with tarfile.open(
-            fileobj=cast(IO[bytes], plain),
+            fileobj=cast("IO[bytes]", plain),
             mode="w|",
             format=tarfile.PAX_FORMAT,
             bufsize=CHUNK_BYTES,
         ) as tar:
             for entry in ordered:
-                _add(tar, entry)
+                _add(tar, entry, where)
     return TarDigests(compressed.digest, compressed.size_bytes, plain.digest)
 
 
-def _add(tar: tarfile.TarFile, entry: Entry) -> None:
+def _add(tar: tarfile.TarFile, entry: Entry, where: str) -> None:
     member = tarfile.TarInfo(entry.path)
     member.mtime = 0
     if isinstance(entry, FileEntry):
         member.mode = 0o755 if entry.executable else 0o644
         member.size = entry.size_bytes
         with entry.open() as content:
-            tar.addfile(member, content)
+            reader = _HashingReader(content)
+            try:
+                tar.addfile(member, cast(IO[bytes], reader))
+            except OSError as error:
+                if error.errno is not None:
+                    raise
+                raise DamagedDataError(f"{where}: {entry.path} became shorter while it was read") from error
+        if entry.sha256 not in (None, reader.hex_digest):
+            raise DamagedDataError(
+                f"{where}: {entry.path} has SHA-256 {reader.hex_digest} instead of {entry.sha256}: it was changed since "
+                "the build began, or is damaged; build again, and if it is a model's file, register the model again"
+            )
     elif isinstance(entry, FolderEntry):
         member.type, member.mode = tarfile.DIRTYPE, entry.mode
         member.uid = member.gid = entry.owner

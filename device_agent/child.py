@@ -1,0 +1,153 @@
+"""The script's process: loads the script, then answers request after request on the socket it was given.
+
+Started by `child_link` and by nothing else. One thread runs everything of the script, in the main thread, so
+libraries that insist on it work. Each answer is sent before the next request begins (scoring_queue relies on
+it). Ends when the agent closes the socket, and is killed by the kernel when the agent dies. Imports only what
+it needs: the memory and the import path belong to the script.
+"""
+
+import builtins
+import contextlib
+import faulthandler
+import itertools
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from device_agent import entry_script
+from device_agent.errors import ScriptStartError
+from device_agent.frames import Frame, FrameDecoder, decode_request, encode_frame, result_header
+from device_agent.log_lines import LineLog, configure_logging
+from device_agent.scorer import ScriptSource
+from device_agent.shims import install_shims
+
+MODEL_TREE_LINES = 200
+_PIECE_BYTES = 256 * 1024
+_PR_SET_PDEATHSIG = 1
+_LOG = logging.getLogger("azmlinfsrv")
+
+
+def main() -> None:
+    """Arguments: socket descriptor, log descriptor, process id of the agent. Ends with exit code 0, or 3 at
+    start.
+    """
+    socket_descriptor, log_descriptor, agent_pid = map(int, sys.argv[1:4])
+    for descriptor in (socket_descriptor, log_descriptor):
+        os.set_inheritable(descriptor, False)
+    die_with_agent(agent_pid)
+    sys.dont_write_bytecode = True
+    with socket.socket(fileno=socket_descriptor) as link:
+        frames = read_frames(link)
+        header, _ = next(frames)
+        prepare_streams()
+        configure_logging(LineLog(log_descriptor, header["log_format"]), header["log_level"])
+        faulthandler.enable()
+        install_shims()
+        sys.path.append(str(Path.cwd()))
+        source = ScriptSource(**header["source"])
+        sys.argv[:] = [source.entry_script or source.entry_module or "main"]
+        try:
+            script = start_script(source, link)
+        except ScriptStartError as error:
+            entry_script.log_start_failure(error)
+            if error.stage == "init":
+                log_model_tree(os.environ.get("AZUREML_MODEL_DIR", ""))
+            link.sendall(encode_frame({"event": "failed", "stage": error.stage, "message": str(error)}))
+            sys.exit(ScriptStartError.exit_code)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            answer_requests(script, link, frames)
+        entry_script.close_loop()
+
+
+def start_script(source: ScriptSource, link: socket.socket) -> entry_script.EntryScript:
+    """Load the script and run `init()`, telling the agent of each stage. Raises ScriptStartError."""
+    script = entry_script.load_script(source)
+    _LOG.info("Found user script at %s", script.place)
+    form = script.form
+    if form.takes_schema:
+        _LOG.info("run() is called with the members of a JSON object: %s", ", ".join(form.defaults))
+    link.sendall(encode_frame({"event": "loaded"}))
+    _LOG.info("Invoking user's init function")
+    entry_script.call_init(script)
+    _LOG.info("User's init has completed successfully")
+    link.sendall(encode_frame({"event": "ready", "wants_headers": form.wants_headers}))
+    return script
+
+
+def answer_requests(script: entry_script.EntryScript, link: socket.socket, frames: Iterator[Frame]) -> None:
+    """Score every request that arrives until the agent closes the socket."""
+    for header, body in frames:
+        result = entry_script.score(script, decode_request(header, body))
+        link.sendall(encode_frame(result_header(header["id"], result), result.body))
+
+
+def read_frames(link: socket.socket) -> Iterator[Frame]:
+    """The frames that arrive on `link`, until its other end is closed."""
+    decoder = FrameDecoder()
+    with contextlib.suppress(ConnectionResetError):
+        while piece := link.recv(_PIECE_BYTES):
+            yield from decoder.feed(piece)
+
+
+def die_with_agent(agent_pid: int) -> None:
+    """Have the kernel kill this process when the agent ends, however it ends (prctl(2), PR_SET_PDEATHSIG)."""
+    with contextlib.suppress(ImportError, OSError, AttributeError):
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != agent_pid:  # it was faster
+        os._exit(1)
+
+
+def prepare_streams() -> None:
+    """Standard output and error arrive at the agent line by line; `print()` becomes one log record a call."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    printed = logging.getLogger("azmlinfsrv.print")
+    plain_print = builtins.print
+    standard_output = sys.stdout
+
+    def print_record(
+        *values: object, sep: str | None = " ", end: str | None = "\n", file: Any = None, flush: bool = False
+    ) -> None:
+        if (sys.stdout if file is None else file) is standard_output:
+            printed.info("%s", (" " if sep is None else sep).join(map(str, values)))
+        else:
+            plain_print(*values, sep=sep, end=end, file=file, flush=flush)
+
+    builtins.print = print_record
+
+
+def log_model_tree(folder: str) -> None:
+    """Log what is below the model directory, one line an entry, at most MODEL_TREE_LINES."""
+    if not folder or not Path(folder).exists():
+        _LOG.info("The model directory (AZUREML_MODEL_DIR) is %s", f"missing: {folder}" if folder else "not set")
+        return
+    _LOG.info("Model directory contents:")
+    lines = tree_lines(Path(folder))
+    for line in itertools.islice(lines, MODEL_TREE_LINES):
+        _LOG.info("%s", line)
+    if next(lines, None) is not None:
+        _LOG.info("Output truncated. First %d lines shown.", MODEL_TREE_LINES)
+
+
+def tree_lines(path: Path, depth: int = 0) -> Iterator[str]:
+    """The names from `path` down, indented by four spaces a level, folders with a slash; links stay links."""
+    indent = "    " * depth
+    name = path.name or str(path)
+    if not path.is_dir() or (depth and path.is_symlink()):
+        yield indent + name
+        return
+    yield f"{indent}{name}/"
+    try:
+        children = sorted(path.iterdir())
+    except OSError as error:
+        yield f"{indent}    ({error.strerror})"
+        return
+    for child in children:
+        yield from tree_lines(child, depth + 1)

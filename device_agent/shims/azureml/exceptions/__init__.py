@@ -1,0 +1,17 @@
+"""Stand-in for `azureml.exceptions`: the errors that `Model.get_model_path` raises."""
+
+
+class AzureMLException(Exception):
+    """Root of the SDK's errors; `message` is the text."""
+
+    def __init__(self, exception_message: str) -> None:
+        self.message = exception_message
+        super().__init__(exception_message)
+
+
+class WebserviceException(AzureMLException):
+    """A wrong argument, or a model folder that is not as it must be."""
+
+
+class ModelNotFoundException(AzureMLException):
+    """No such model on this device."""

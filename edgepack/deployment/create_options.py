@@ -1,0 +1,127 @@
+"""A module's createOptions: Docker's container-create body, merged, and cut into the pieces a twin carries.
+
+Pure. The text is minified JSON in `createOptions`, `createOptions01` ... `createOptions99`, as IoT Edge's
+agent reads and its tools write it.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from edgepack.errors import InputError
+
+PIECE_CHARACTERS = 512
+MAX_PIECES = 100
+
+_KEY = re.compile(r"createoptions([0-9]*)", re.IGNORECASE | re.ASCII)
+
+
+def merge(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """`given` laid over `defaults`, object by object; null removes a key, other values and arrays replace.
+
+    The arrays `Binds` and `Mounts` are joined: a given one replaces the default one with the same place in
+    the container, and the others stay, so that adding a mount does not lose the ones that are there.
+    """
+    merged = dict(defaults)
+    for key, value in given.items():
+        before = merged.get(key)
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, Mapping):
+            merged[key] = merge(before if isinstance(before, Mapping) else {}, value)
+        elif key in ("Binds", "Mounts") and isinstance(value, list) and isinstance(before, list):
+            replaced = {_mounted_at(mount) for mount in value}
+            merged[key] = [mount for mount in before if _mounted_at(mount) not in replaced] + value
+        else:
+            merged[key] = value
+    return merged
+
+
+def minified(options: Mapping[str, Any]) -> str:
+    """Compact ASCII JSON with sorted keys: the same options always give the same text."""
+    return json.dumps(options, separators=(",", ":"), sort_keys=True, allow_nan=False)
+
+
+def chunk(text: str, piece_characters: int = PIECE_CHARACTERS) -> dict[str, str]:
+    """Cut `text` into pieces of `piece_characters`, by their keys in order; at least one piece.
+
+    Raises:
+        InputError: more than 100 pieces; the agent would silently ignore the rest.
+    """
+    if piece_characters < 1:
+        raise InputError(f"a piece of createOptions needs at least 1 character, not {piece_characters}")
+    starts = range(0, len(text) or 1, piece_characters)
+    if len(starts) > MAX_PIECES:
+        raise InputError(
+            f"createOptions has {len(text)} characters, and {MAX_PIECES} pieces of {piece_characters} is all "
+            "that the agent reads: shorten them"
+        )
+    return {
+        f"createOptions{number:02d}" if number else "createOptions": text[start : start + piece_characters]
+        for number, start in enumerate(starts)
+    }
+
+
+def join(settings: Mapping[str, Any]) -> str:
+    """Put the pieces in a module's `settings` together as the agent does; empty text when there are none.
+
+    A key counts when it contains `createoptions` in any case; keys are read in the order of text, and their
+    numbers must run 1, 2, 3 without a gap. Pieces after the 100th are ignored, as the agent does.
+
+    Raises:
+        InputError: a gap, no first piece, or a piece that is no text; all that can be told at once.
+    """
+    matches = ((key, _KEY.search(key)) for key in settings)
+    found = sorted(((key.lower(), match[1], key) for key, match in matches if match), key=lambda each: each[:2])
+    problems = []
+    for expected, (_, number, key) in enumerate(found[:MAX_PIECES]):
+        if not isinstance(settings[key], str):
+            problems.append(f"{key} must be a text that holds JSON, not {_kind(settings[key])}")
+        if expected == 0 and number:
+            problems.append(
+                f'Error while parsing chunked field "createOptions", expected empty field number but found "{number}"'
+            )
+            break
+        if expected and number.lstrip("0") != str(expected):
+            problems.append(
+                'Error while parsing chunked field "createOptions", '
+                f"expected createOptions{expected:02d} found createOptions{number}"
+            )
+            break
+    InputError.raise_if_any(problems)
+    return "".join(settings[key] for _, _, key in found[:MAX_PIECES])
+
+
+def parse(text: str) -> dict[str, Any]:
+    """Read joined createOptions; blank text and `null` are no options.
+
+    Raises:
+        InputError: the text is no JSON, or no object.
+    """
+    if not text.strip():
+        return {}
+    try:
+        options = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"createOptions is not JSON: {error}") from error
+    if options is None:
+        return {}
+    if not isinstance(options, dict):
+        raise InputError(f"createOptions must be a JSON object, not {_kind(options)}")
+    return options
+
+
+def _mounted_at(mount: Any) -> str:
+    """The place in the container of one of `Binds` ("SOURCE:PLACE[:MODE]") or `Mounts`."""
+    if isinstance(mount, Mapping):
+        return str(mount.get("Target"))
+    parts = str(mount).split(":")
+    return parts[1] if len(parts) > 1 else parts[0]
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "a boolean"
+    kinds = {dict: "an object", list: "an array", str: "a text", int: "a number", float: "a number"}
+    return kinds.get(type(value), "null")

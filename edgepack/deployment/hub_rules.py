@@ -1,0 +1,132 @@
+"""Rules for `$edgeHub`: schema version, routes by themselves, store and forward.
+
+Pure. From the public schemas of edgeHub 1.0 to 1.2 and from what the runtime (schema 1.0 to 1.3) reads.
+"""
+
+import re
+from collections.abc import Iterator
+
+from edgepack.deployment.module_rules import MAX_UINT32
+from edgepack.deployment.problem import Manifest, Place, Problem, Rule, is_integer, object_problems, shown
+from edgepack.deployment.route_shape import RouteShapeError, read_shape
+
+MAX_PRIORITY = 9
+MAX_INT32 = 2147483647
+
+_DOTTED = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})(\.[0-9]{1,9}){0,2}", re.ASCII)
+_ROUTE_NAME = re.compile(r"[^.$# ]+")
+_SOURCES = ("messages", "twinchangenotifications")
+
+
+def version_of(manifest: Manifest) -> tuple[int, int]:
+    """Major and minor of edgeHub's schema version; 1.1 when it cannot be read."""
+    text = manifest.hub["schemaVersion"].value
+    match = _DOTTED.fullmatch(text) if isinstance(text, str) else None
+    return (int(match[1]), int(match[2])) if match else (1, 1)
+
+
+def schema_version(manifest: Manifest) -> Iterator[Problem]:
+    """edgeHub takes 1.0 to 1.3 by major and minor; the published schemas are for `1.0`, `1.1` and `1.2`."""
+    place = manifest.hub["schemaVersion"]
+    if "schemaVersion" not in manifest.hub:
+        return
+    if not isinstance(place.value, str) or not _DOTTED.fullmatch(place.value):
+        yield place.error("hub-schema-version", f'must be a text such as "1.1", not {shown(place.value)}')
+    elif not (1, 0) <= version_of(manifest) <= (1, 3):
+        yield place.error("hub-schema-version", f'edgeHub does not take {place.value}: write "1.1"')
+    elif place.value not in ("1.0", "1.1", "1.2"):
+        yield place.warning("hub-schema-version", f'{place.value} has no published schema: "1.1" is enough')
+
+
+def hub_members(manifest: Manifest) -> Iterator[Problem]:
+    """What edgeHub's desired properties must hold; from 1.1 on that includes storeAndForwardConfiguration."""
+    hub, version = manifest.hub, version_of(manifest)
+    if not isinstance(hub.value, dict):
+        return
+    required = ("schemaVersion", "routes") + (("storeAndForwardConfiguration",) if version >= (1, 1) else ())
+    known = ("storeAndForwardConfiguration", "mqttBroker", "integrity")
+    yield from object_problems(hub, required, known, "hub")
+    if "mqttBroker" in hub:
+        yield hub["mqttBroker"].warning("hub", "has no effect: the broker was removed from the runtime in 1.3")
+    if "integrity" in hub and version < (1, 3):
+        yield hub["integrity"].warning("hub", 'is read from schemaVersion "1.3" on')
+
+
+def store_and_forward(manifest: Manifest) -> Iterator[Problem]:
+    """How long edgeHub keeps messages: seconds, -1 for ever."""
+    place = manifest.hub["storeAndForwardConfiguration"]
+    if "storeAndForwardConfiguration" not in manifest.hub:
+        return
+    yield from object_problems(place, ("timeToLiveSecs",), ("storeLimits",), "store-and-forward")
+    seconds = place["timeToLiveSecs"]
+    if "timeToLiveSecs" in place and not is_integer(seconds.value, -1, MAX_INT32):
+        yield seconds.error(
+            "store-and-forward",
+            f"must be an integer from -1 (for ever) to {MAX_INT32}, not {shown(seconds.value)}",
+        )
+    limits = place["storeLimits"]
+    if limits.value is not None:
+        yield limits.warning("store-and-forward", "is taken by the runtime, but not by the published schemas")
+        yield from object_problems(limits, ("maxSizeBytes",), (), "store-and-forward")
+        size = limits["maxSizeBytes"]
+        if "maxSizeBytes" in limits and not is_integer(size.value, 1, 2**63 - 1):
+            yield size.error("store-and-forward", f"must be a positive integer, not {shown(size.value)}")
+
+
+def routes(manifest: Manifest) -> Iterator[Problem]:
+    """Each route's name and value."""
+    place, version = manifest.hub["routes"], version_of(manifest)
+    if "routes" in manifest.hub and not isinstance(place.value, dict):
+        yield place.error("routes", "must be an object of routes by name")
+    for name, route in place.items():
+        if not _ROUTE_NAME.fullmatch(name):
+            yield route.error("route-name", f"the name {shown(name)} must not have '.', '$', '#' or blanks")
+        if isinstance(route.value, str):
+            yield from _route_text(route, version)
+        elif not isinstance(route.value, dict):
+            yield route.error("route", f"must be a text, or an object with 'route', not {shown(route.value)}")
+        elif version == (1, 0):
+            yield route.error("route", 'must be a text in schemaVersion "1.0": write "1.1" for priorities')
+        else:
+            yield from _route_object(route, version)
+
+
+def _route_object(route: Place, version: tuple[int, int]) -> Iterator[Problem]:
+    yield from object_problems(route, ("route",), ("priority", "timeToLiveSecs"), "route")
+    text, priority, seconds = route["route"], route["priority"], route["timeToLiveSecs"]
+    if isinstance(text.value, str):
+        yield from _route_text(text, version)
+    elif "route" in route:
+        yield text.error("route", f"must be a text, not {shown(text.value)}")
+    if "priority" in route and not is_integer(priority.value, 0, MAX_PRIORITY):
+        yield priority.error(
+            "route-priority",
+            f"must be an integer from 0 (first) to {MAX_PRIORITY}, not {shown(priority.value)}",
+        )
+    if "timeToLiveSecs" in route and not is_integer(seconds.value, 0, MAX_UINT32):
+        yield seconds.error(
+            "route-ttl",
+            f"must be an integer from 0 (the general one) to {MAX_UINT32}, not {shown(seconds.value)}",
+        )
+
+
+def _route_text(place: Place, version: tuple[int, int]) -> Iterator[Problem]:
+    if not place.value:
+        if version == (1, 0):
+            yield place.warning("route", "is empty, edgeHub passes over it: remove it")
+        else:
+            yield place.error("route", "is empty, and edgeHub then refuses all routes: remove it")
+        return
+    try:
+        shape = read_shape(place.value)
+    except RouteShapeError as error:
+        yield place.error("route-syntax", f"{error}; edgeHub refuses all routes when one cannot be read")
+        return
+    if shape.path[0].lower().rstrip("*") not in (*_SOURCES, ""):
+        yield place.warning("route-source", f"no message comes from /{shape.path[0]}: use /messages/* or /*")
+    for item in shape.path:
+        if "*" in item.strip("*") or (item.rstrip("*") and item != item.rstrip("*")) or item.startswith("**"):
+            yield place.warning("route-source", f"{item!r} is no pattern: a * only stands for all that follows a /")
+
+
+RULES: tuple[Rule, ...] = (schema_version, hub_members, store_and_forward, routes)

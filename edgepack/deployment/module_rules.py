@@ -1,0 +1,170 @@
+"""Rules for each module of `$edgeAgent`: its name, its members, its environment, its image and createOptions.
+
+Pure. See `agent_rules` for the sources.
+"""
+
+import re
+from collections.abc import Iterator
+
+from edgepack.deployment.create_options import join, parse
+from edgepack.deployment.problem import (
+    Manifest,
+    Place,
+    Problem,
+    Rule,
+    choice_problems,
+    is_integer,
+    object_problems,
+    shown,
+)
+from edgepack.errors import InputError
+
+MAX_NAME_CHARACTERS = 128
+MAX_VALUE_BYTES = 4096
+MAX_UINT32 = 4294967295
+STATUSES = ("running", "stopped")
+RESTART_POLICIES = ("never", "on-failure", "on-unhealthy", "always")
+PULL_POLICIES = ("never", "on-create")
+
+_NAME = re.compile(r"[a-zA-Z0-9_-]+")
+_ENV_NAME = re.compile(r"[^+#$\s.]+")
+_OPTIONS_KEY = re.compile(r"(createoptions|createOptions)[0-9]*", re.ASCII)
+_RUNTIME_IMAGE = re.compile(r"(?P<repo>([^/]*/)*)(?P<image>[^/:]+)(?P<tag>:[^/:]+)?")
+_REFERENCE = re.compile(
+    r"(?:(?P<host>\$upstream(?::\d+)?|[A-Za-z0-9.-]+(?::\d+)?|\[[0-9A-Fa-f:]+\](?::\d+)?)/)?"
+    r"(?P<path>[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*)"
+    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?",
+    re.ASCII,
+)
+
+
+def names(manifest: Manifest) -> Iterator[Problem]:
+    """Module names: letters, digits, `_` and `-`, at most 128 characters."""
+    for name, module in manifest.modules.items():
+        if not _NAME.fullmatch(name):
+            yield module.error("module-name", f"{shown(name)} may only have letters, digits, '_' and '-'")
+        if len(name) > MAX_NAME_CHARACTERS:
+            yield module.error("module-name", f"the name has {len(name)} characters, {MAX_NAME_CHARACTERS} at most")
+
+
+def members(manifest: Manifest) -> Iterator[Problem]:
+    """Which members a module has; edgeAgent has fewer, since it always runs and starts first."""
+    system = manifest.agent["systemModules"]
+    if "edgeAgent" in system:
+        yield from object_problems(system["edgeAgent"], ("type", "settings"), ("env", "imagePullPolicy"), "module")
+    full = ("type", "status", "settings")
+    optional = ("restartPolicy", "env", "imagePullPolicy", "startupOrder")
+    if "edgeHub" in system:
+        yield from object_problems(system["edgeHub"], full, optional, "module")
+        yield from _missing_policy(system["edgeHub"], "always")
+    for module in manifest.modules:
+        yield from object_problems(module, full, (*optional, "version"), "module")
+        yield from _missing_policy(module, "on-unhealthy")
+
+
+def _missing_policy(module: Place, default: str) -> Iterator[Problem]:
+    if isinstance(module.value, dict) and "restartPolicy" not in module:
+        yield module.warning("module", f"has no 'restartPolicy': the runtime takes {default}, the schema wants one")
+
+
+def values(manifest: Manifest) -> Iterator[Problem]:
+    """Members with a fixed choice or range."""
+    choices = {
+        "type": ("docker",),
+        "status": STATUSES,
+        "restartPolicy": RESTART_POLICIES,
+        "imagePullPolicy": PULL_POLICIES,
+    }
+    for _, module in manifest.all_modules:
+        for key, allowed in choices.items():
+            if key in module:
+                yield from choice_problems(module[key], allowed, "module-value")
+        order, version = module["startupOrder"], module["version"]
+        if "startupOrder" in module and not is_integer(order.value, 0, MAX_UINT32):
+            yield order.error("module-value", f"must be an integer from 0 to {MAX_UINT32}, not {shown(order.value)}")
+        if "version" in module and not isinstance(version.value, str):
+            yield version.error("module-value", f'must be a text such as "1.0", not {shown(version.value)}')
+
+
+def environment(manifest: Manifest) -> Iterator[Problem]:
+    """Environment variables: `NAME: {"value": text, number or boolean}`, at most 4,096 bytes."""
+    for _, module in manifest.all_modules:
+        env = module["env"]
+        if "env" in module and not isinstance(env.value, dict):
+            yield env.error("env", 'must be an object of NAME: {"value": ...}')
+        for name, variable in env.items():
+            if not _ENV_NAME.fullmatch(name):
+                yield variable.error("env", f"the name {shown(name)} must not have '+', '#', '$', '.' or blanks")
+            yield from object_problems(variable, ("value",), (), "env")
+            if "value" in variable:
+                yield from _environment_value(variable["value"])
+
+
+def _environment_value(value: Place) -> Iterator[Problem]:
+    if not isinstance(value.value, str | int | float):
+        yield value.error("env", f"must be a text, a number or a boolean, not {shown(value.value)}")
+    elif isinstance(value.value, str) and len(value.value.encode(errors="replace")) > MAX_VALUE_BYTES:
+        yield value.error("env", f"is longer than {MAX_VALUE_BYTES} bytes, IoT Hub refuses that: use a file")
+
+
+def settings(manifest: Manifest) -> Iterator[Problem]:
+    """`settings` holds the image and the pieces of createOptions."""
+    for _, module in manifest.all_modules:
+        place = module["settings"]
+        if "settings" not in module:
+            continue
+        known = tuple(key for key in place.members if _OPTIONS_KEY.fullmatch(key))
+        yield from object_problems(place, ("image",), known, "settings")
+
+
+def images(manifest: Manifest) -> Iterator[Problem]:
+    """Image references: what agent and engine take, and whether the agent would see a newer image."""
+    for _, module in manifest.all_modules:
+        place = module["settings"]["image"]
+        if "image" not in module["settings"]:
+            continue
+        if not isinstance(place.value, str) or not place.value.strip():
+            yield place.error("image", "must be a text such as REGISTRY/REPOSITORY@sha256:HEX")
+        elif "${" in place.value:
+            yield place.error("placeholder", f"{shown(place.value)} was not replaced: render the template first")
+        else:
+            yield from _image(place, place.value.strip())
+
+
+def _image(place: Place, text: str) -> Iterator[Problem]:
+    match = _REFERENCE.fullmatch(text)
+    if not match or not _RUNTIME_IMAGE.fullmatch(text):
+        yield place.error(
+            "image",
+            f"{shown(text)} is no image reference: write REGISTRY/REPOSITORY:TAG or REPOSITORY@sha256:HEX, "
+            "the repository in lower case (a digest has 64 hex digits and comes without a tag)",
+        )
+    elif not match["digest"] and match["tag"] in (None, "latest"):
+        yield place.warning(
+            "image-tag",
+            f"{text} means 'latest': the agent compares only this text, so a newer image is never deployed; "
+            "name a digest or a fresh tag",
+        )
+
+
+def create_options(manifest: Manifest) -> Iterator[Problem]:
+    """createOptions: pieces without gaps, each of at most 4,096 bytes, that join to a JSON object."""
+    for _, module in manifest.all_modules:
+        place = module["settings"]
+        pieces = {key: member for key, member in place.items() if "createoptions" in key.lower()}
+        for key, member in pieces.items():
+            if isinstance(member.value, str) and len(member.value.encode(errors="replace")) > MAX_VALUE_BYTES:
+                yield member.error(
+                    "create-options", f"{key} is longer than {MAX_VALUE_BYTES} bytes: cut it into pieces"
+                )
+        if len(pieces) > 100:
+            yield place.error("create-options", f"{len(pieces)} pieces, the agent reads 100 and ignores the rest")
+            continue
+        try:
+            parse(join(place.members))
+        except InputError as error:
+            for problem in error.problems:
+                yield place["createOptions"].error("create-options", problem)
+
+
+RULES: tuple[Rule, ...] = (names, members, values, environment, settings, images, create_options)

@@ -1,0 +1,138 @@
+"""What a check of a manifest finds, and the small language in which the rules are written.
+
+Pure. A rule is a function from a `Manifest` to `Problem`s; none of them raises, whatever the document holds.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Severity = Literal["error", "warning"]
+
+DESIRED = "properties.desired"
+SYSTEM_MODULES = ("edgeAgent", "edgeHub")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """`pointer` is a JSON pointer (RFC 6901) into the document; `rule` names what was broken.
+
+    An error: the runtime or IoT Hub refuses it, or it cannot work. A warning: it is taken, yet probably not
+    what was meant, or only the published JSON schemas (which `az iot` checks) object.
+    """
+
+    pointer: str
+    message: str
+    severity: Severity
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A value in the document and the way to it. Missing and wrongly typed parts read as empty."""
+
+    pointer: str
+    value: Any
+
+    def __getitem__(self, key: str) -> "Place":
+        step = key.replace("~", "~0").replace("/", "~1")
+        return Place(f"{self.pointer}/{step}", self.members.get(key))
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """The members when it is an object, else none."""
+        return self.value if isinstance(self.value, dict) else {}
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.members
+
+    def __iter__(self) -> Iterator["Place"]:
+        return (self[key] for key in self.members)
+
+    def items(self) -> Iterator[tuple[str, "Place"]]:
+        """Each member's key and place."""
+        return ((key, self[key]) for key in self.members)
+
+    def error(self, rule: str, message: str) -> Problem:
+        """A problem here that the runtime, IoT Hub or reason does not take."""
+        return Problem(self.pointer, message, "error", rule)
+
+    def warning(self, rule: str, message: str) -> Problem:
+        """A problem here that is taken all the same."""
+        return Problem(self.pointer, message, "warning", rule)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A manifest's parts. `content` is what stands under `modulesContent`."""
+
+    document: Place
+    content: Place
+
+    @property
+    def agent(self) -> Place:
+        """The desired properties of edgeAgent."""
+        return self.content["$edgeAgent"][DESIRED]
+
+    @property
+    def hub(self) -> Place:
+        """The desired properties of edgeHub."""
+        return self.content["$edgeHub"][DESIRED]
+
+    @property
+    def modules(self) -> Place:
+        """The user's modules."""
+        return self.agent["modules"]
+
+    @property
+    def all_modules(self) -> tuple[tuple[str, Place], ...]:
+        """System modules that are there, then the user's modules: name and place."""
+        system = self.agent["systemModules"]
+        found = [(name, system[name]) for name in SYSTEM_MODULES if name in system]
+        return (*found, *self.modules.items())
+
+
+Rule = Callable[[Manifest], Iterator[Problem]]
+
+
+def manifest_of(document: Any) -> Manifest:
+    """The parts of any JSON document; `modulesContent` may stand under `content`, as in a hub's
+    deployment.
+    """
+    top = Place("", document)
+    if "modulesContent" not in top and "modulesContent" in top["content"]:
+        return Manifest(top, top["content"]["modulesContent"])
+    return Manifest(top, top["modulesContent"])
+
+
+def is_integer(value: Any, low: int, high: int) -> bool:
+    """Whether `value` is a JSON integer from `low` to `high`."""
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def object_problems(place: Place, required: tuple[str, ...], known: tuple[str, ...], rule: str) -> Iterator[Problem]:
+    """Check that a value is an object with the `required` members; others than `known` are warned of."""
+    if not isinstance(place.value, dict):
+        yield place.error(rule, "must be an object" if place.value is not None else "is missing, an object is needed")
+        return
+    for key in required:
+        if key not in place:
+            yield place.error(rule, f"needs {key!r}")
+    for key, member in place.items():
+        if key not in known and key not in required:
+            yield member.warning(f"{rule}-unknown-key", f"{key!r} is not known here, the runtime ignores it: remove it")
+
+
+def choice_problems(place: Place, choices: tuple[str, ...], rule: str) -> Iterator[Problem]:
+    """Check a value against a list of texts."""
+    if place.value not in choices:
+        yield place.error(rule, f"must be one of {', '.join(choices)}, not {shown(place.value)}")
+
+
+def shown(value: Any) -> str:
+    """A value for a message, at most 60 characters."""
+    try:
+        text = repr(value)
+    except ValueError:
+        return "a number of thousands of digits"
+    return text if len(text) <= 60 else f"{text[:57]}..."

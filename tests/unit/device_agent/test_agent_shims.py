@@ -1,0 +1,98 @@
+"""Stand-ins for Azure packages: found only when the real ones are not, and as strict as they."""
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+
+def _python(code: str, folder: Path, **environment: str) -> str:
+    """Standard output of `code` in a fresh interpreter with the shims installed."""
+    start = "from device_agent.shims import install_shims; install_shims(); install_shims()\n"
+    root = str(Path(__file__).parents[3])
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.append({root!r})\n{start}{textwrap.dedent(code)}"],
+        cwd=folder,
+        env={"PYTHONDONTWRITEBYTECODE": "1", **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def _model(root: Path, *paths: str) -> None:
+    for path in paths:
+        file = root / "azureml-models" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("")
+
+
+def test_get_model_path_follows_the_rules(tmp_path: Path) -> None:
+    app = tmp_path / "app"
+    _model(app, "one/2/a.pkl", "one/10/model/b.pkl", "two/1/a", "two/1/b")
+    (tmp_path / "local.pkl").write_text("")
+    code = """
+        from azureml.core.model import Model
+        from azureml.core import Model as Same
+        import azureml.core.model
+        from azureml.exceptions import ModelNotFoundException, WebserviceException
+        assert Model is Same is azureml.core.model.Model
+        def outcome(*args, **kwargs):
+            try:
+                return Model.get_model_path(*args, **kwargs)
+            except (ModelNotFoundException, WebserviceException) as error:
+                return f"{type(error).__name__}: {error.message}"
+        print(outcome("one"))
+        print(outcome(model_name="one", version=2, _workspace=None))
+        print(outcome("one", "2"))
+        print(outcome("two"))
+        print(outcome("local.pkl"))
+        print(outcome("none"))
+        print(outcome("none", 3))
+    """
+    lines = _python(code, tmp_path, AML_APP_ROOT=str(app)).splitlines()
+    models = app / "azureml-models"
+    assert lines[0] == str(models / "one/10/model")
+    assert lines[1] == str(models / "one/2/a.pkl")
+    assert lines[2].startswith("WebserviceException: version should be an int")
+    assert lines[3] == f"WebserviceException: Dir {models}/two/1 can contain only 1 file or folder. Found ['a', 'b']"
+    assert lines[4] == "./local.pkl"
+    assert lines[5].startswith("ModelNotFoundException: Model none not found")
+    assert lines[6].startswith("WebserviceException: Model none version 3 not found")
+
+
+def test_without_an_app_root_models_are_in_the_working_directory(tmp_path: Path) -> None:
+    _model(tmp_path, "m/1/a.onnx")
+    code = "from azureml.core.model import Model; print(Model.get_model_path('m'))"
+    assert _python(code, tmp_path) == "azureml-models/m/1/a.onnx\n"
+
+
+@pytest.mark.parametrize("real", ["azureml/core/model.py", "azureml/core/__init__.py", "azureml/__init__.py"])
+def test_what_is_installed_wins(tmp_path: Path, real: str) -> None:
+    file = tmp_path / real
+    file.parent.mkdir(parents=True)
+    file.write_text("ORIGIN = 'installed'\n")
+    name = real.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    assert _python(f"import {name}; print({name}.ORIGIN)", tmp_path) == "installed\n"
+
+
+def test_a_part_that_is_missing_beside_an_installed_part_is_filled_in(tmp_path: Path) -> None:
+    (tmp_path / "azureml" / "other").mkdir(parents=True)
+    (tmp_path / "azureml" / "other" / "__init__.py").write_text("")
+    code = "import azureml.other; from azureml.core.model import Model; print(Model.__module__)"
+    assert _python(code, tmp_path) == "azureml.core.model\n"
+
+
+def test_other_names_are_left_alone(tmp_path: Path) -> None:
+    code = """
+        for name in ("azureml.nothing", "device_agent.nothing", "azureml_other"):
+            try:
+                __import__(name)
+            except ModuleNotFoundError as error:
+                print(error)
+    """
+    assert _python(code, tmp_path).count("No module named") == 3
