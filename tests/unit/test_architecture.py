@@ -1,0 +1,146 @@
+"""The rules of ARCHITECTURE.md: who imports whom, what is pure, how long files are, which words are no names."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+PACKAGES = ("edgepack", "device_agent", "simulator")
+
+# A module may import from its own row and the rows above it. Longest prefix decides.
+LAYERS = (
+    # values
+    ("edgepack.errors", "edgepack.oci.descriptor", "edgepack.oci.platform", "edgepack.models.naming"),
+    ("edgepack.oci.reference", "edgepack.oci.image", "edgepack.models.record", "edgepack.deployment.problem"),
+    # formats and pure logic
+    ("edgepack.files", "edgepack.layers.entry", "edgepack.base.apt", "edgepack.inference_config"),
+    ("edgepack.resolve.conda_names",),
+    ("edgepack.base.deb", "edgepack.base.root", "edgepack.layers", "edgepack.deployment", "edgepack.resolve.conda_env"),
+    ("edgepack.resolve.lock",),
+    # shells
+    ("edgepack.download", "edgepack.base.debian", "edgepack.oci", "edgepack.models"),
+    ("edgepack.resolve.index", "edgepack.script_folder"),
+    ("edgepack.project",),
+    ("edgepack.plan", "edgepack.locking", "edgepack.module", "edgepack.sbom"),
+    # verbs: they never import each other
+    ("edgepack.build", "edgepack.engine", "edgepack.scaffold"),
+    ("edgepack.cli",),
+)
+VERBS = ("edgepack.build", "edgepack.engine", "edgepack.scaffold")
+PURE = (
+    "edgepack.oci.descriptor",
+    "edgepack.oci.platform",
+    "edgepack.oci.image",
+    "edgepack.oci.reference",
+    "edgepack.base.apt",
+    "edgepack.base.root",
+    "edgepack.inference_config",
+    "edgepack.resolve.conda_env",
+    "edgepack.resolve.conda_names",
+    "edgepack.resolve.lock",
+    "edgepack.models.naming",
+    "edgepack.models.record",
+    "edgepack.deployment",
+    "edgepack.module",
+    "device_agent.settings",
+    "device_agent.backoff",
+    "device_agent.frames",
+    "device_agent.scoring_queue",
+    "device_agent.script_check",
+)
+IMPURE_MODULES = {"os", "socket", "time", "random", "threading", "sqlite3", "subprocess"}
+FORBIDDEN_WORDS = re.compile(r"(?i)(^|_)(manager|helpers?|utils?|common|handler|processor|misc)(_|$|\.)")
+MOST_LINES = 320
+AGENT_MODULES_FOR_EDGEPACK = {"device_agent.settings", "device_agent.script_check", "device_agent"}
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    """Every module of the packages, by its dotted name."""
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            yield name, path
+
+
+MODULES = dict(modules())
+
+
+def imports(path: Path) -> set[str]:
+    """All modules that a file imports, wherever in it; `from a import b` counts as `a.b` where that is a module."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (names & MODULES.keys()) or {node.module}
+    return found
+
+
+def layer_of(name: str) -> int | None:
+    """The row of a module in LAYERS, by its longest matching prefix."""
+    best: tuple[int, int] | None = None
+    for row, prefixes in enumerate(LAYERS):
+        for prefix in prefixes:
+            if (name == prefix or name.startswith(f"{prefix}.")) and (best is None or len(prefix) > best[0]):
+                best = (len(prefix), row)
+    return best[1] if best else None
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("edgepack.")])
+def test_packager_imports_downward_only(name: str) -> None:
+    if MODULES[name].name == "__init__.py" and not imports(MODULES[name]):
+        return
+    row = layer_of(name)
+    assert row is not None, f"{name} has no place in LAYERS: give it one"
+    for imported in imports(MODULES[name]):
+        other = layer_of(imported)
+        if imported.startswith("edgepack.") and other is not None:
+            assert other <= row, f"{name} imports {imported}, which lies above it"
+            assert not (name in VERBS and imported in VERBS), f"the verb {name} imports the verb {imported}"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_packages_keep_to_themselves(name: str) -> None:
+    for imported in imports(MODULES[name]):
+        package = imported.partition(".")[0]
+        if name.startswith("device_agent"):
+            assert package not in ("edgepack", "simulator"), f"{name} imports {imported}"
+        if name.startswith("edgepack"):
+            assert package != "simulator", f"{name} imports {imported}"
+            if package == "device_agent":
+                assert imported in AGENT_MODULES_FOR_EDGEPACK, f"{name} imports {imported}"
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if any((name + ".").startswith(p + ".") for p in PURE)])
+def test_pure_modules_touch_nothing(name: str) -> None:
+    touched = {imported.partition(".")[0] for imported in imports(MODULES[name])} & IMPURE_MODULES
+    assert not touched, f"{name} is declared pure, but imports {', '.join(sorted(touched))}"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_files_are_short_and_named(name: str) -> None:
+    lines = len(MODULES[name].read_text().splitlines())
+    assert lines <= MOST_LINES, f"{MODULES[name]} has {lines} lines: what is the second idea in it?"
+    last = name.rpartition(".")[2]
+    assert not FORBIDDEN_WORDS.search(last), f"{name}: this word says nothing"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_modules_and_public_definitions_say_what_they_are(name: str) -> None:
+    tree = ast.parse(MODULES[name].read_text())
+    if tree.body:
+        assert ast.get_docstring(tree), f"{name} has no docstring"
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), f"{name}.{node.name} has no docstring"
+            assert not FORBIDDEN_WORDS.search(node.name), f"{name}.{node.name}: this word says nothing"
+
+
+def test_agent_requirements_are_those_of_the_distribution() -> None:
+    project = (ROOT / "pyproject.toml").read_text()
+    for line in (ROOT / "device_agent" / "requirements.txt").read_text().split():
+        assert f'"{line}"' in project
