@@ -16,7 +16,7 @@ from edgepack.deployment.validate import problems
 from edgepack.errors import InputError
 
 SCHEMA_VERSION = "1.1"
-RUNTIME_VERSION = "1.5"
+RUNTIME_VERSION = "1.6"
 RUNTIME_IMAGES = "mcr.microsoft.com/azureiotedge"
 KEEP_MESSAGES_S = 7200
 HTTP_PORT = 5001

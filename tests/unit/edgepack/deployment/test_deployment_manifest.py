@@ -31,10 +31,10 @@ def test_the_whole_manifest() -> None:
     assert agent["systemModules"]["edgeAgent"] == {
         "type": "docker",
         "imagePullPolicy": "on-create",
-        "settings": {"image": "mcr.microsoft.com/azureiotedge-agent:1.5", "createOptions": "{}"},
+        "settings": {"image": "mcr.microsoft.com/azureiotedge-agent:1.6", "createOptions": "{}"},
     }
     hub = agent["systemModules"]["edgeHub"]
-    assert hub["settings"]["image"] == "mcr.microsoft.com/azureiotedge-hub:1.5"
+    assert hub["settings"]["image"] == "mcr.microsoft.com/azureiotedge-hub:1.6"
     assert json.loads(hub["settings"]["createOptions"]) == {
         "HostConfig": {
             "PortBindings": {
