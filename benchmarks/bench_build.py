@@ -129,7 +129,8 @@ class Peer:
     def _build(self, *options: str) -> None:
         for architecture in ARCHITECTURES:
             self._docker(
-                *("build", "-q", "--network", "host", "--platform", f"linux/{architecture}", *options),
+                # no --platform: the base says it, and engine 20.10 fails on its own intermediate images otherwise
+                *("build", "-q", "--network", "host", *options),
                 *("-f", f"Dockerfile.{architecture}", "-t", f"peer:{architecture}", "."),
             )
 
@@ -200,7 +201,9 @@ def main() -> None:
     rounds = {"cold": 1 if quick else 3, "warm": 1 if quick else 5, "edit": 1 if quick else 5}
     figures = {case: Figures() for case in rounds}
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgepack-bench-")))
+        folder = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="edgepack-bench-", ignore_cleanup_errors=True))
+        )
         ours = Ours(folder)
         peer = None
         if quick:

@@ -32,7 +32,8 @@ def new_file(path: Path | None = None, *, folder: Path | None = None, mode: int 
     """
     target = path or (folder or Path()) / "new file"
     target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".part")
+    with full_disk_named(target):
+        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".part")
     try:
         with full_disk_named(target), os.fdopen(descriptor, "wb") as stream:
             file = NewFile(stream, target.name)

@@ -3,17 +3,31 @@
 A command's module is imported only when that command runs, so that `edgepack --help` starts fast.
 """
 
+import errno
 import sys
 import traceback
 from importlib import import_module
+from typing import NoReturn
 
 import click
 
 from edgepack import __version__
 from edgepack.cli.session import current_session
-from edgepack.errors import EdgepackError, InputError
+from edgepack.errors import EdgepackError, InputError, RemoteError
 
 BUG = 70
+
+# What this machine refuses, though the program is right: permissions, read-only or full disks, limits.
+_MACHINE_ERRORS = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EMFILE,
+    errno.ENAMETOOLONG,
+    errno.EIO,
+}
 
 # command: (module, one line of help)
 COMMANDS = {
@@ -75,11 +89,21 @@ def main(arguments: list[str] | None = None) -> None:
     except EdgepackError as error:
         _show(error)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in _MACHINE_ERRORS:
+            _show_bug()
+        what = f"{error.filename}: " if error.filename else ""
+        click.echo(f"{click.style('error: ', fg='red')}{what}{error.strerror}; nothing was left half written", err=True)
+        sys.exit(RemoteError.exit_code)
     except Exception:  # noqa: BLE001 - the one place where a bug ends: shown whole, with its own exit code
-        traceback.print_exc()
-        click.echo("This is a bug in edgepack, not in your input; please report it with the text above.", err=True)
-        sys.exit(BUG)
+        _show_bug()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show_bug() -> NoReturn:
+    traceback.print_exc()
+    click.echo("This is a bug in edgepack, not in your input; please report it with the text above.", err=True)
+    sys.exit(BUG)
 
 
 def _show(error: EdgepackError) -> None:
