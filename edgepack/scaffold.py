@@ -38,7 +38,7 @@ def write_project(folder: Path, example: str, workspace: Path) -> Scaffold:
     with tempfile.TemporaryDirectory(dir=folder.resolve().parent, prefix=".", suffix=".part") as temporary:
         made = Path(temporary, "project")
         with as_file(files("templates") / "projects" / example) as template:
-            shutil.copytree(template, made, copy_function=shutil.copyfile)
+            shutil.copytree(template, made, ignore=shutil.ignore_patterns("__pycache__"), copy_function=shutil.copyfile)
         project = made / _TEMPLATED
         project.write_text(string.Template(project.read_text()).substitute(name=name))
         (made / "gitignore").rename(made / ".gitignore")
