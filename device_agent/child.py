@@ -140,7 +140,12 @@ def tree_lines(path: Path, depth: int = 0) -> Iterator[str]:
     """The names from `path` down, indented by four spaces a level, folders with a slash; links stay links."""
     indent = "    " * depth
     name = path.name or str(path)
-    if not path.is_dir() or (depth and path.is_symlink()):
+    try:
+        is_folder = path.is_dir() and not (depth and path.is_symlink())
+    except OSError as error:
+        yield f"{indent}{name} ({error.strerror})"
+        return
+    if not is_folder:
         yield indent + name
         return
     yield f"{indent}{name}/"

@@ -5,3 +5,5 @@ See ARCHITECTURE.md for the parts and who may import whom.
 """
 
 __version__ = "0.1.0"
+
+PROJECT_FILE = "edgepack.yaml"

@@ -9,20 +9,17 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from edgepack import __version__
-from edgepack.base.apt import DebPackage
-from edgepack.base.debian import fetch_base, find_mirror, read_apt_sources
-from edgepack.download import Downloader, Remote
+from edgepack.download import Downloader, index_credentials
+from edgepack.errors import InputError
 from edgepack.files import exclusive, hash_file, write_file
+from edgepack.layer_making import make_layers, maker_digest
 from edgepack.layers.cache import LayerCache
-from edgepack.layers.entry import Entry, FileEntry
-from edgepack.layers.tarball import FORMAT, zlib_is_reference
+from edgepack.layers.tarball import zlib_is_reference
 from edgepack.locking import locks_for
 from edgepack.models.record import ModelRecord
 from edgepack.models.registry import ModelRegistry
@@ -31,19 +28,14 @@ from edgepack.oci.layout import write_layout
 from edgepack.oci.platform import Platform
 from edgepack.oci.validate import verify_layout
 from edgepack.plan import (
-    INTERPRETER,
-    BaseContent,
     BuildPlan,
-    LayerPlan,
     Material,
-    WheelContent,
     plan_build,
 )
 from edgepack.project import Recipe
-from edgepack.resolve.lock import PlatformLock, Wheel
+from edgepack.resolve.conda_env import python_fits
+from edgepack.resolve.lock import PlatformLock
 
-_MAKERS = ("layers.entry", "layers.tarball", "layers.wheel", "base.deb", "base.root")
-_CONNECTIONS = 6
 _HUGE_WHEEL_BYTES = 100 * 1024 * 1024
 
 
@@ -80,7 +72,8 @@ def prepare(recipe: Recipe, settings: BuildSettings, downloader: Downloader) -> 
 
     deployment_document(recipe, f"sha256:{'0' * 64}")  # its problems are told before anything is made
     registry = ModelRegistry(settings.workspace)
-    models = tuple(registry.get(model.name, model.version) for model in recipe.models)
+    found = [registry.get(model.name, model.version) for model in recipe.models]
+    models = tuple({(model.name, model.version): model for model in found}.values())
     locks = locks_for(
         recipe,
         downloader,
@@ -92,9 +85,18 @@ def prepare(recipe: Recipe, settings: BuildSettings, downloader: Downloader) -> 
     return Prepared(models, locks, plan_build(recipe, models, locks, _material(recipe, registry)))
 
 
+def _downloader(recipe: Recipe, settings: BuildSettings) -> Downloader:
+    return Downloader(
+        settings.workspace / "cache",
+        offline=settings.offline,
+        say=settings.say,
+        credentials=index_credentials(recipe.requests.options, os.environ),
+    )
+
+
 def dry_run(recipe: Recipe, settings: BuildSettings) -> dict[str, Any]:
     """The plan of a build as a document; locks are made if need be, nothing else."""
-    with Downloader(settings.workspace / "cache", offline=settings.offline, say=settings.say) as downloader:
+    with _downloader(recipe, settings) as downloader:
         return prepare(recipe, settings, downloader).plan.document()
 
 
@@ -115,15 +117,16 @@ def build(recipe: Recipe, settings: BuildSettings) -> dict[str, Any]:
             "has the usual digest, but layers and index have other digests than on other machines"
         )
     cache = settings.workspace / "cache"
+    _make_folders({cache: "--workspace", settings.output: "-o"})
     name = hashlib.sha256(os.fsencode(settings.output.resolve())).hexdigest()[:16]
     with (
         exclusive(cache / "locks" / name),
-        Downloader(cache, offline=settings.offline, say=settings.say) as downloader,
+        _downloader(recipe, settings) as downloader,
     ):
         prepared = prepare(recipe, settings, downloader)
         _warn_about(recipe, prepared, settings)
         layers = LayerCache(cache)
-        made = _make_layers(prepared.plan, layers, downloader, settings)
+        made = make_layers(prepared.plan, layers, downloader, settings.say, settings.warn)
         images = tuple(
             assemble_image(plan.platform, tuple(made[layer.key][0] for layer in plan.layers), plan.run)
             for plan in prepared.plan.images
@@ -141,6 +144,19 @@ def build(recipe: Recipe, settings: BuildSettings) -> dict[str, Any]:
     return report
 
 
+def _make_folders(folders: Mapping[Path, str]) -> None:
+    """Make the folders that a build writes to, or say at once which cannot be made."""
+    problems = []
+    for folder, option in folders.items():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(folder, os.W_OK):
+                problems.append(f"{folder} cannot be written; choose another folder with {option}")
+        except OSError as error:
+            problems.append(f"{folder} cannot be made ({error.strerror}); choose another folder with {option}")
+    InputError.raise_if_any(problems)
+
+
 def _write_documents(recipe: Recipe, prepared: Prepared, digest: str, output: Path) -> None:
     from edgepack.module import deployment_document
     from edgepack.sbom import sbom_document
@@ -155,7 +171,7 @@ def _write_documents(recipe: Recipe, prepared: Prepared, digest: str, output: Pa
 def _warn_about(recipe: Recipe, prepared: Prepared, settings: BuildSettings) -> None:
     python = next(iter(prepared.locks.values())).python
     pinned = recipe.requests.python
-    if pinned and not pinned.startswith(python):
+    if pinned and not python_fits(pinned, python):
         settings.warn(
             f"{recipe.environment_file} asks for Python {pinned}; {recipe.base} has Python {python}. Models pickled "
             "under another Python usually load; check yours with its sample request"
@@ -172,94 +188,10 @@ def _warn_about(recipe: Recipe, prepared: Prepared, settings: BuildSettings) -> 
         settings.say(f"note: the image name {recipe.image} has no registry; to deploy it, give -t REGISTRY/NAME:TAG")
 
 
-def _make_layers(
-    plan: BuildPlan, cache: LayerCache, downloader: Downloader, settings: BuildSettings
-) -> dict[str, tuple[Layer, bool]]:
-    """Every layer of the plan by key, and whether it came from the cache."""
-    wanted = {layer.key: (layer, image.platform) for image in plan.images for layer in image.layers}
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        found = dict(zip(wanted, pool.map(cache.find, wanted), strict=True))
-    missing = [pair for key, pair in wanted.items() if found[key] is None]
-    files = _fetch(missing, downloader)
-    if missing:
-        settings.say(f"Making {len(missing)} of {len(wanted)} layers ...")
-
-    def make(pair: tuple[LayerPlan, Platform]) -> None:
-        layer, platform = pair
-        where = f"layer {layer.kind} ({layer.title}) for {platform}"
-        found[layer.key] = cache.make(layer.key, lambda: _entries(layer, platform, files), where)
-
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        list(pool.map(make, sorted(missing, key=lambda pair: -_weight(pair[0]))))
-    made: dict[str, tuple[Layer, bool]] = {}
-    remade = {layer.key for layer, _ in missing}
-    for key, digests in found.items():
-        layer = wanted[key][0]
-        if digests is None:
-            raise AssertionError(f"layer {layer.title} was not made")
-        made[key] = (
-            Layer(layer.kind, layer.title, digests.digest, digests.size_bytes, digests.diff_id),
-            key not in remade,
-        )
-    return made
-
-
-def _fetch(layers: Iterable[tuple[LayerPlan, Platform]], downloader: Downloader) -> dict[str, Path]:
-    """The files that the layers are made of, by SHA-256: from the cache or the network, several at a time."""
-    wheels: dict[str, Wheel] = {}
-    packages: dict[str, DebPackage] = {}
-    for layer, _ in layers:
-        if isinstance(layer.content, WheelContent):
-            wheels.update({wheel.sha256: wheel for wheel in layer.content.wheels})
-        elif isinstance(layer.content, BaseContent):
-            packages.update({package.sha256: package for package in layer.content.packages})
-    with ThreadPoolExecutor(max_workers=_CONNECTIONS) as pool:
-        jobs = [
-            (
-                wheel.sha256,
-                pool.submit(downloader.fetch, Remote(wheel.url, wheel.filename, wheel.sha256, wheel.size_bytes)),
-            )
-            for wheel in sorted(wheels.values(), key=lambda wheel: -(wheel.size_bytes or 0))
-        ]
-        if packages:
-            mirror = find_mirror(os.environ, read_apt_sources)
-            jobs += [
-                (sha256, pool.submit(fetch_base, package, mirror, downloader)) for sha256, package in packages.items()
-            ]
-        return {sha256: job.result() for sha256, job in jobs}
-
-
-def _entries(layer: LayerPlan, platform: Platform, files: Mapping[str, Path]) -> list[Entry]:
-    content = layer.content
-    if isinstance(content, BaseContent):
-        from edgepack.base.deb import read_deb
-        from edgepack.base.root import root_entries
-
-        packages = [(package.name, *read_deb(files[package.sha256])) for package in content.packages]
-        return root_entries(packages, content.python, platform)
-    if isinstance(content, WheelContent):
-        from edgepack.layers.wheel import wheel_entries
-
-        return [
-            entry
-            for wheel in content.wheels
-            for entry in wheel_entries(files[wheel.sha256], content.site_folder, INTERPRETER)
-        ]
-    return [FileEntry(*file) for file in content.files]
-
-
-def _weight(layer: LayerPlan) -> int:
-    if isinstance(layer.content, WheelContent):
-        return sum(wheel.size_bytes or 0 for wheel in layer.content.wheels)
-    if isinstance(layer.content, BaseContent):
-        return sum(package.size_bytes for package in layer.content.packages)
-    return sum(file.stat().st_size for _, file, *_ in layer.content.files)
-
-
 def _material(recipe: Recipe, registry: ModelRegistry) -> Material:
     agent = _agent_files()
-    hashes = {path: hash_file(file) for path, file in (recipe.script.files if recipe.script else ())}
-    return Material(registry.file_path, agent, hashes, __version__, _maker_digest())
+    hashes = {path: hash_file(file) for path, file, _ in (recipe.script.files if recipe.script else ())}
+    return Material(registry.file_path, agent, hashes, __version__, maker_digest())
 
 
 def _agent_files() -> Sequence[tuple[str, Path, str]]:
@@ -268,15 +200,6 @@ def _agent_files() -> Sequence[tuple[str, Path, str]]:
     root = Path(device_agent.__file__).parent
     paths = sorted(path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     return [(path.relative_to(root).as_posix(), path, hash_file(path)) for path in paths]
-
-
-def _maker_digest() -> str:
-    """A digest of the code that turns content into bytes: layers of an older edgepack are not mistaken for ours."""
-    digest = hashlib.sha256(FORMAT.encode())
-    for name in _MAKERS:
-        source = import_module(f"edgepack.{name}").__file__
-        digest.update(Path(source or "").read_bytes())
-    return digest.hexdigest()
 
 
 def _report(

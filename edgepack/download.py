@@ -2,23 +2,28 @@
 
 A file that is in the cache is not fetched again. What arrives is hashed while it is written and appears in the cache
 only if its hash is the one asked for. Failures that may pass (connection lost, 429, 5xx) are retried with back-off.
+A `file:` URL, as of a wheel in a local folder, is copied in the same way.
 """
 
 import hashlib
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
 
 from edgepack.errors import RemoteError
 from edgepack.files import CHUNK_BYTES, hash_file, new_file
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 ATTEMPTS = 4
@@ -37,6 +42,30 @@ class Remote:
     size_bytes: int | None = None
 
 
+def trusted_roots() -> "ssl.SSLContext | None":
+    """The certificate roots that this machine trusts (also a company's own), or None if it has no such store."""
+    import ssl
+
+    paths = ssl.get_default_verify_paths()
+    return ssl.create_default_context() if paths.cafile or paths.capath else None
+
+
+def index_credentials(options: Iterable[str], environment: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """(user, password) by host (with its port) out of index URLs: the conda file's options and uv's own variables."""
+    names = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
+    texts = [*options, *(text for name in names for text in environment.get(name, "").split())]
+    found = {}
+    for text in texts:
+        try:
+            parts = urlsplit(text[max(text.find("http"), 0) :])  # uv also takes NAME=URL
+        except ValueError:
+            continue  # no URL: whoever fetches from it says so
+        if parts.username and parts.scheme in ("http", "https"):
+            host = parts.netloc.rpartition("@")[2]
+            found[host] = (unquote(parts.username), unquote(parts.password or ""))
+    return found
+
+
 class WrongContentError(RemoteError):
     """The other side gave bytes with another hash or size than its own index says."""
 
@@ -49,6 +78,8 @@ class Downloader:
     """Fetches files into a cache folder. Threads may share one; close it when done.
 
     `bytes_fetched` and `busy_s` tell what came over the network and how long at least one transfer was under way.
+
+    `credentials` are (user, password) by host; hosts without are looked up in ~/.netrc.
     """
 
     def __init__(
@@ -58,9 +89,11 @@ class Downloader:
         offline: bool = False,
         say: Callable[[str], None] | None = None,
         pause: Callable[[float], None] = time.sleep,
+        credentials: Mapping[str, tuple[str, str]] | None = None,
     ) -> None:
         self._folder = cache / "downloads"
         self._offline = offline
+        self._credentials = credentials or {}
         self.pause = pause  # between attempts, in seconds
         self._say = say or (lambda _text: None)
         self._client: httpx.Client | None = None
@@ -126,8 +159,8 @@ class Downloader:
 
     def _stream(self, url: str, name: str, path: Path, remote: Remote) -> None:
         digest, size = hashlib.sha256(), 0
-        with new_file(path) as file, self._response(url, name) as response:
-            for chunk in response.iter_raw(CHUNK_BYTES):
+        with new_file(path) as file, self._chunks(url, name) as chunks:
+            for chunk in chunks:
                 digest.update(chunk)
                 size += len(chunk)
                 file.write(chunk)
@@ -135,8 +168,21 @@ class Downloader:
                 raise WrongContentError(
                     f"{name} from {url}: got {size} bytes with SHA-256 {digest.hexdigest()}, "
                     f"but its index says {remote.sha256}"
-                    + (f" ({remote.size_bytes} bytes)" if remote.size_bytes is not None else "")
+                    + (f" ({remote.size_bytes} bytes)" if remote.size_bytes is not None else ""),
+                    retryable=not url.startswith("file:"),
                 )
+
+    @contextmanager
+    def _chunks(self, url: str, name: str) -> Iterator[Iterator[bytes]]:
+        if not url.startswith("file:"):
+            with self._response(url, name) as response:
+                yield response.iter_raw(CHUNK_BYTES)
+            return
+        path = Path(url2pathname(urlsplit(url).path))
+        if not path.is_file():
+            raise NotFoundError(f"{name}: {path} is not there", retryable=False)
+        with path.open("rb") as file:
+            yield iter(lambda: file.read(CHUNK_BYTES), b"")
 
     @contextmanager
     def _response(self, url: str, name: str) -> Iterator["httpx.Response"]:
@@ -149,7 +195,7 @@ class Downloader:
             )
         self._note_transfer(1)
         try:
-            with self._connection().stream("GET", url) as response:
+            with self._connection().stream("GET", url, **self._log_in(url)) as response:
                 if response.status_code in (404, 410):
                     raise NotFoundError(f"{name}: {url} is not there ({response.status_code})", retryable=False)
                 if response.status_code != 200:
@@ -158,13 +204,18 @@ class Downloader:
                         retryable=response.status_code in _RETRYABLE,
                     )
                 yield response
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise RemoteError(
                 f"{name}: {url} cannot be fetched ({type(error).__name__}: {error}); "
                 "check the network and proxy settings"
             ) from error
         finally:
             self._note_transfer(-1)
+
+    def _log_in(self, url: str) -> dict[str, Any]:
+        host = url.partition("://")[2].partition("/")[0].rpartition("@")[2]
+        found = self._credentials.get(host)
+        return {"auth": found} if found else {}
 
     def _note_transfer(self, change: int) -> None:
         with self._lock:
@@ -184,6 +235,7 @@ class Downloader:
         with self._lock:
             if self._client is None:
                 self._client = httpx.Client(
+                    verify=trusted_roots() or True,
                     timeout=_TIMEOUT_S,
                     follow_redirects=True,
                     event_hooks={"response": [count]},

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from edgepack.errors import InputError, RemoteError
+from edgepack.errors import RemoteError
 from edgepack.files import CHUNK_BYTES
 from edgepack.oci.descriptor import encode_document
 from edgepack.oci.layout import blob_path
 from edgepack.oci.reference import parse_image_reference
-from edgepack.oci.validate import PlatformContent, read_layout, verify_layout
+from edgepack.oci.validate import PlatformContent, choose_platform, verify_layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ def load_image(layout: Path, platform: str | None, name: str) -> LoadedImage:
     import docker
     from docker.errors import DockerException
 
-    reference = str(parse_image_reference(name))
     verify_layout(layout, diff_ids=False)
+    reference = str(parse_image_reference(name))
     try:
         client = docker.from_env(timeout=600)
         own = f"linux/{_architecture(client.version().get('Arch', ''))}"
@@ -62,18 +62,6 @@ def load_image(layout: Path, platform: str | None, name: str) -> LoadedImage:
     if image.id != content.config_digest:
         raise RemoteError(f"the engine made image {image.id} of {content.config_digest}", retryable=False)
     return LoadedImage(reference, image.id, content.name)
-
-
-def choose_platform(layout: Path, platform: str) -> PlatformContent:
-    """The image for `platform`.
-
-    Raises:
-        InputError: the layout has none; names those it has.
-    """
-    platforms = {content.name: content for content in read_layout(layout).platforms}
-    if platform not in platforms:
-        raise InputError(f"{layout} has no image for {platform}; it has {', '.join(platforms)}: choose with --platform")
-    return platforms[platform]
 
 
 def write_archive(layout: Path, content: PlatformContent, name: str, file: IO[bytes]) -> None:

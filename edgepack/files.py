@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -82,18 +83,22 @@ def hash_file(path: Path) -> str:
 
 
 def copy_or_link(source: Path, target: Path) -> None:
-    """Make `target` the same bytes as `source`: a hard link where the file system allows, else a durable copy."""
+    """Make `target` the same bytes as `source`: a hard link where the file system allows, else a durable copy.
+
+    A `target` that is there already is replaced by rename: it is never missing.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}.part")
     try:
-        os.link(source, target)
-    except FileExistsError:
-        target.unlink()
-        copy_or_link(source, target)
+        os.link(source, temporary)
+        temporary.replace(target)
     except OSError as error:
         if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
             raise
         with source.open("rb") as reader, new_file(target) as writer:
             shutil.copyfileobj(reader, writer.stream, CHUNK_BYTES)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -113,7 +118,7 @@ def full_disk_named(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        free = shutil.disk_usage(path.parent).free
+        free = shutil.disk_usage(next(folder for folder in path.absolute().parents if folder.exists())).free
         raise RemoteError(
             f"no space left on the disk that holds {path} ({free // 2**20} MiB free): "
             "free some space, or choose another disk with --workspace and -o; nothing was left half written",

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-import yaml
-
 from edgepack.errors import InputError
+from edgepack.yaml_text import parse_yaml
 
 _KEYS = {
     "entryScript": str,
@@ -48,11 +47,7 @@ def parse_inference_config(text: str, where: str) -> InferenceConfig:
     Raises:
         InputError: all problems, each starting with `where`.
     """
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{where}: neither JSON nor YAML: {' '.join(str(error).split())}") from error
-    return read_inference_config(document, where)
+    return read_inference_config(parse_yaml(text, where, kind="JSON or YAML"), where)
 
 
 def read_inference_config(document: Any, where: str) -> InferenceConfig:
@@ -73,24 +68,31 @@ def read_inference_config(document: Any, where: str) -> InferenceConfig:
             f"{where}: extraDockerfileSteps ({steps}) would have to run on the target; nothing is run there at build "
             "time: name the packages in the conda file instead"
         )
-    python = environment.get("python") or {}
+    python = _mapping(environment, "python", where, problems)
+    variables = _mapping(environment, "environmentVariables", where, problems)
     conda = python.get("condaDependencies")
-    variables = environment.get("environmentVariables") or {}
-    if not isinstance(variables, dict):
-        problems.append(f"{where}: environment.environmentVariables must be a mapping of names to texts")
-        variables = {}
+    if conda is not None and not isinstance(conda, dict):
+        problems.append(f"{where}: environment.python.condaDependencies must be a mapping, not {conda!r}")
+    if not isinstance(python.get("condaDependenciesFile"), str | None):
+        problems.append(f"{where}: environment.python.condaDependenciesFile must be the name of a file")
+    for name, value in variables.items():
+        if not isinstance(name, str) or not name or "=" in name or "\0" in name:
+            problems.append(f"{where}: {name!r} cannot be the name of an environment variable")
+        elif not isinstance(value, str | int | float) or "\0" in str(value):
+            problems.append(f"{where}: environment variable {name} must be a text or a number, not {value!r}")
+    notes = tuple(_notes(document, _mapping(environment, "docker", where, problems), where))
     InputError.raise_if_any(problems)
     return InferenceConfig(
         document.get("entryScript"),
         document.get("sourceDirectory"),
         document.get("condaFile") or python.get("condaDependenciesFile"),
-        conda if isinstance(conda, dict) else None,
+        conda,
         {
-            str(name): str(value)
+            name: str(value)
             for name, value in variables.items()
             if (name, value) != ("EXAMPLE_ENV_VAR", "EXAMPLE_VALUE")
         },
-        tuple(_notes(document, environment, where)),
+        notes,
     )
 
 
@@ -104,9 +106,16 @@ def _key_problems(key: Any, value: Any, where: str) -> list[str]:
     return []
 
 
-def _notes(document: Mapping[str, Any], environment: Mapping[str, Any], where: str) -> list[str]:
+def _mapping(environment: Mapping[str, Any], key: str, where: str, problems: list[str]) -> Mapping[str, Any]:
+    value = environment.get(key)
+    if value is None or isinstance(value, dict):
+        return value or {}
+    problems.append(f"{where}: environment.{key} must be a mapping, not {value!r}")
+    return {}
+
+
+def _notes(document: Mapping[str, Any], docker: Mapping[str, Any], where: str) -> list[str]:
     notes = []
-    docker = environment.get("docker") or {}
     image = document.get("baseImage") or docker.get("baseImage")
     if image:
         notes.append(f"{where}: base image {image} is not used; the base is chosen with --base")

@@ -87,7 +87,7 @@ def _read_locks(recipe: Recipe, inputs: str) -> dict[Platform, PlatformLock] | N
         path = lock_path(recipe, platform)
         if not path.is_file():
             return None
-        lock = parse_lock(path.read_text(encoding="utf-8"), str(path))
+        lock = parse_lock(path.read_text(encoding="utf-8", errors="replace"), str(path))
         if lock.inputs != inputs or lock.base != recipe.base or lock.platform != str(platform):
             return None
         found[platform] = lock

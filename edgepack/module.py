@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from edgepack import PROJECT_FILE
 from edgepack.deployment.manifest import ModuleSpec, deployment_manifest, parse_routes
-from edgepack.project import PROJECT_FILE, Recipe
+from edgepack.project import Recipe
 
 
 def deployment_document(recipe: Recipe, digest: str) -> dict[str, Any]:

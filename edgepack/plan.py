@@ -25,7 +25,7 @@ from edgepack.resolve.lock import PlatformLock, Wheel
 PORT = 5001
 LARGE_WHEEL_BYTES = 4 * 1024 * 1024
 LARGE_MODEL_BYTES = 8 * 1024 * 1024
-MOST_LARGE_LAYERS = 24  # of each kind; engines accept 125 layers in all
+MOST_LARGE_LAYERS = 24  # of wheels, and of model files; engines accept 125 layers in all
 ONNX_MODULE = "device_agent.onnx_script"
 INTERPRETER = "/usr/bin/python3"
 
@@ -104,7 +104,7 @@ class BuildPlan:
 class Material:
     """What a plan needs of this machine: where a model's file is, the agent's files, how layers are made."""
 
-    model_path: Callable[[ModelRecord, ModelFile], Path]
+    model_path: Callable[[ModelFile], Path]
     agent_files: Sequence[tuple[str, Path, str]]  # (path below the package, file here, SHA-256)
     script_hashes: Mapping[str, str]  # SHA-256 by path in the script's folder
     agent_version: str
@@ -138,11 +138,6 @@ def plan_build(
     )
 
 
-def serves_onnx(recipe: Recipe) -> bool:
-    """Is the model served by the agent's own ONNX module?"""
-    return recipe.script is None
-
-
 def _layers(
     recipe: Recipe, models: Sequence[ModelRecord], lock: PlatformLock, material: Material
 ) -> tuple[LayerPlan, ...]:
@@ -161,13 +156,13 @@ def _layers(
     )
     hashes = [[path, sha256] for path, _, sha256 in material.agent_files]
     layers.append(layer("agent", f"device_agent {material.agent_version}", agent, [site, hashes]))
+    large = _large_model_files(models)
     for model in models:
         root = f"{APP_ROOT}/azureml-models/{model.name}/{model.version}"
-        for title, files in _group_model_files(model):
+        for title, files in _group_model_files(model, large):
             content = FileContent(
                 tuple(
-                    (f"{root}/{file.path}", material.model_path(model, file), file.executable, file.sha256)
-                    for file in files
+                    (f"{root}/{file.path}", material.model_path(file), file.executable, file.sha256) for file in files
                 )
             )
             parts = [[f"{root}/{file.path}", file.sha256, file.executable] for file in files]
@@ -176,9 +171,11 @@ def _layers(
         folder, _ = script_location(recipe.script, APP_ROOT)
         hashed = material.script_hashes
         content = FileContent(
-            tuple((f"{folder}/{path}", file, False, hashed[path]) for path, file in recipe.script.files)
+            tuple(
+                (f"{folder}/{path}", file, executable, hashed[path]) for path, file, executable in recipe.script.files
+            )
         )
-        parts = [[f"{folder}/{path}", hashed[path]] for path, _ in recipe.script.files]
+        parts = [[f"{folder}/{path}", hashed[path], executable] for path, _, executable in recipe.script.files]
         layers.append(layer("script", recipe.script.entry, content, parts))
     return tuple(layers)
 
@@ -198,20 +195,25 @@ def _group_wheels(wheels: Sequence[Wheel]) -> list[tuple[str, tuple[Wheel, ...]]
     return groups
 
 
-def _group_model_files(model: ModelRecord) -> list[tuple[str, tuple[ModelFile, ...]]]:
-    large = sorted(
-        (file for file in model.files if file.size_bytes >= LARGE_MODEL_BYTES),
-        key=lambda file: (-file.size_bytes, file.path),
-    )[:MOST_LARGE_LAYERS]
-    small = tuple(file for file in model.files if file not in large)
+def _large_model_files(models: Sequence[ModelRecord]) -> set[tuple[str, int, str]]:
+    """The files that get a layer of their own, over all models, as (model, version, path)."""
+    large = [
+        (-file.size_bytes, model.name, model.version, file.path)
+        for model in models
+        for file in model.files
+        if file.size_bytes >= LARGE_MODEL_BYTES
+    ]
+    return {(name, version, path) for _, name, version, path in sorted(large)[:MOST_LARGE_LAYERS]}
+
+
+def _group_model_files(model: ModelRecord, large: set[tuple[str, int, str]]) -> list[tuple[str, tuple[ModelFile, ...]]]:
+    alone = [file for file in model.files if (model.name, model.version, file.path) in large]
+    small = tuple(file for file in model.files if (model.name, model.version, file.path) not in large)
     groups: list[tuple[str, tuple[ModelFile, ...]]] = []
     if small:
         title = small[0].path if len(small) == 1 else f"{len(small)} files"
         groups.append((f"{model.name}:{model.version} {title}", small))
-    groups += [
-        (f"{model.name}:{model.version} {file.path}", (file,)) for file in sorted(large, key=lambda file: file.path)
-    ]
-    return groups
+    return groups + [(f"{model.name}:{model.version} {file.path}", (file,)) for file in alone]
 
 
 def _run_config(recipe: Recipe, models: Sequence[ModelRecord], lock: PlatformLock, material: Material) -> RunConfig:

@@ -12,8 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from edgepack import PROJECT_FILE
 from edgepack.base.debian import DEFAULT_BASE, find_release
 from edgepack.errors import InputError
 from edgepack.inference_config import InferenceConfig, parse_inference_config, read_inference_config
@@ -22,8 +21,8 @@ from edgepack.oci.platform import PLATFORMS, Platform, parse_platforms
 from edgepack.oci.reference import ImageReference, parse_image_reference
 from edgepack.resolve.conda_env import PackageRequests
 from edgepack.script_folder import Script, find_script, package_requests
+from edgepack.yaml_text import parse_yaml
 
-PROJECT_FILE = "edgepack.yaml"
 _KEYS = {
     "name": str,
     "models": list,
@@ -70,29 +69,33 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
-    """What the command line says; it wins over the project file."""
+    """What the command line says; it wins over the project file. None: not said. `output`: where the build writes."""
 
     models: Sequence[str] = ()
     inference_config: Path | None = None
-    platforms: Sequence[str] = ()
+    platforms: Sequence[str] | None = None
     image: str | None = None
     base: str | None = None
+    output: Path = Path("dist")
+    workspace: Path = Path(".edgepack")
 
 
 def read_recipe(folder: Path, options: BuildOptions) -> Recipe:
-    """The recipe of the project in `folder` (its `edgepack.yaml`, if there is one) with `options` on top.
+    """The recipe of what `options` name, or of the project in `folder` (its `edgepack.yaml`) with `options` on top.
+
+    Where neither is beside an inference configuration, locks are kept in the workspace.
 
     Raises:
         InputError: all problems found.
     """
     path = folder / PROJECT_FILE
-    document = _read_project(path) if path.is_file() else {}
-    if not document and not options.models and options.inference_config is None:
+    named = bool(options.models) or options.inference_config is not None
+    document, problems = _read_project(path) if path.is_file() and not named else ({}, [])
+    if not document and not problems and not named:
         raise InputError(
             f"no {PROJECT_FILE} in {folder}: make a project with `edgepack init DIR`, or name a model and an inference "
             "configuration with -m NAME --ic FILE"
         )
-    problems: list[str] = []
 
     def attempt(call: Any, *arguments: Any) -> Any:
         try:
@@ -104,13 +107,16 @@ def read_recipe(folder: Path, options: BuildOptions) -> Recipe:
     references = [str(model) for model in (options.models or document.get("models") or ())]
     models = [attempt(parse_model_reference, text) for text in references]
     name = _project_name(document, models, folder, problems)
-    platforms = attempt(parse_platforms, list(options.platforms or document.get("platforms") or PLATFORMS))
-    base = options.base or document.get("base") or DEFAULT_BASE
+    platforms = attempt(
+        parse_platforms, list(map(str, _first(options.platforms, document.get("platforms"), PLATFORMS)))
+    )
+    base = _first(options.base, document.get("base"), DEFAULT_BASE)
     attempt(find_release, base)
-    image = attempt(parse_image_reference, options.image or document.get("image") or name)
+    image = attempt(parse_image_reference, _first(options.image, document.get("image"), name))
     config, config_folder, where = attempt(_read_config, folder, document, options) or (None, folder, "")
-    script = attempt(find_script, config, (config_folder, folder, Path.cwd()), where) if config else None
-    requests = attempt(package_requests, config, script, (config_folder, folder, Path.cwd()), where) if config else None
+    near = (config_folder, folder, Path.cwd())
+    script = attempt(find_script, config, near, where, options.output) if config else None
+    requests = attempt(package_requests, config, script, near, where) if config else None
     module = attempt(_read_module, document, name)
     InputError.raise_if_any(dict.fromkeys(problems))
     config = config or InferenceConfig()
@@ -124,22 +130,28 @@ def read_recipe(folder: Path, options: BuildOptions) -> Recipe:
         base,
         image,
         module,
-        config_folder,
+        config_folder if where or document else options.workspace / "locks" / name,
         config.conda_file or where or PROJECT_FILE,
         script.warnings if script else (),
         (*config.notes, *(requests.notes if requests else ())),
     )
 
 
-def _read_project(path: Path) -> dict[str, Any]:
+def _first(*values: Any) -> Any:
+    """The first value that was given."""
+    return next(value for value in values if value is not None)
+
+
+def _read_project(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """The keys of the file that can be used, and what is wrong with the others."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+        document = parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
     if not isinstance(document, dict):
         raise InputError(f"{path}: must be a mapping with keys such as `name` and `models`")
-    InputError.raise_if_any(_unknown_keys(document, _KEYS, str(path)))
-    return document
+    problems = _unknown_keys(document, _KEYS, str(path))
+    return {key: value for key, value in document.items() if key in _KEYS and _fits(value, _KEYS[key])}, problems
 
 
 def _unknown_keys(document: Mapping[Any, Any], known: Mapping[str, Any], where: str) -> list[str]:
@@ -149,10 +161,14 @@ def _unknown_keys(document: Mapping[Any, Any], known: Mapping[str, Any], where: 
             near = get_close_matches(str(key), known, 1)
             hint = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(known)}"
             problems.append(f"{where}: key `{key}` is not known; {hint}")
-        elif value is not None and not isinstance(value, known[key]):
+        elif not _fits(value, known[key]):
             wanted = {str: "a text", list: "a list", dict: "a mapping"}.get(known[key], "a file name or a mapping")
             problems.append(f"{where}: `{key}` must be {wanted}, not {value!r}")
     return problems
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    return value is None or isinstance(value, kind)
 
 
 def _project_name(

@@ -4,9 +4,10 @@ Nothing of the user's code is run; it is read as text.
 """
 
 import ast
+import posixpath
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from device_agent.script_check import scan_script, script_warnings
@@ -20,29 +21,31 @@ from edgepack.resolve.conda_env import (
 )
 from edgepack.resolve.conda_names import CAME_ALONG
 
-# Never copied from a source folder: version control, environments, caches, what a build itself writes, secrets.
+# Never copied from a source folder: version control, environments, caches, what a build itself writes, `.env` files.
 LEFT_OUT_FOLDERS = frozenset(
     ".git .hg .svn .venv venv __pycache__ .edgepack .mypy_cache .pytest_cache .ruff_cache .ipynb_checkpoints .idea"
     " .vscode .azureml node_modules".split()
 )
-LEFT_OUT_FILES = ("*.pyc", "*.pyo", "pylock.*.toml", ".env", ".DS_Store", "*.swp", ".amlignore", ".gitignore")
+LEFT_OUT_FILES = ("*.pyc", "*.pyo", "pylock.*.toml", ".env", ".env.*", ".DS_Store", "*.swp", ".amlignore", ".gitignore")
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """An entry script: `entry` is its path in the folder that is copied, `files` are (path there, file here).
+    """An entry script: its path in the folder that is copied, and `files` as (path there, file here, executable).
 
     `source_name` is the name of that folder in the image, or None when only the script itself is copied.
     """
 
     entry: str
-    files: tuple[tuple[str, Path], ...]
+    files: tuple[tuple[str, Path, bool], ...]
     source_name: str | None
     warnings: tuple[str, ...] = ()
 
 
-def find_script(config: InferenceConfig, folders: Sequence[Path], where: str) -> Script | None:
+def find_script(config: InferenceConfig, folders: Sequence[Path], where: str, output: Path) -> Script | None:
     """The script that the configuration names, looked for in `folders` in order; None when it names none.
+
+    What lies in `output`, where the build writes, is not copied.
 
     Raises:
         InputError: it is missing, is no Python file, has a syntax error, or lacks `init` or `run`.
@@ -59,10 +62,27 @@ def find_script(config: InferenceConfig, folders: Sequence[Path], where: str) ->
     InputError.raise_if_any(f"{path}: {problem}" for problem in scan_script(text))
     found = tuple(f"{path}: {warning}" for warning in script_warnings(text))
     if source is None:
-        return Script(path.name, ((path.name, path),), None, found)
+        return Script(path.name, ((path.name, path, False),), None, found)
     root = source.resolve()
-    files = tuple(sorted((file.relative_to(root).as_posix(), file) for file in _files_below(root)))
-    return Script(path.resolve().relative_to(root).as_posix(), files, root.name, found)
+    if output.resolve() == root:
+        raise InputError(f"{output}: the output folder cannot be the source directory; choose another with -o")
+    kept = _kept_by_ignore_file(root)
+    files = tuple(
+        sorted(
+            (file.relative_to(root).as_posix(), file, bool(file.stat().st_mode & 0o100))
+            for file in _files_below(root, output.resolve())
+            if kept(file.relative_to(root).as_posix())
+        )
+    )
+    entry = posixpath.normpath(config.entry_script)
+    if entry not in (name for name, _, _ in files):
+        raise InputError(
+            f"{where}: entryScript {config.entry_script!r} lies outside of the source directory {source}, or in "
+            "a folder of it that is not copied"
+        )
+    # the name of a checkout's own folder differs from machine to machine, and must not enter the image
+    name = "source" if posixpath.normpath(config.source_directory or ".") == "." else root.name
+    return Script(entry, files, name, found)
 
 
 def package_requests(
@@ -81,10 +101,13 @@ def package_requests(
         if config.source_directory is not None:
             near.insert(0, _find(config.source_directory, folders, f"{where}: sourceDirectory", folder=True))
         path = _find(config.conda_file, near, f"{where}: condaFile", folder=False)
-        requests = parse_conda_file(_read(path), str(path), lambda name: _read(path.parent / name))
+        near_file = path.parent
+        requests = replace(
+            parse_conda_file(_read(path), str(path), lambda name: _read(near_file / name)), folder=str(near_file)
+        )
     if script is None or not requests.replaced:
         return requests
-    imported = {name for _, file in script.files if file.suffix == ".py" for name in _imports(_read(file))}
+    imported = {name for _, file, _ in script.files if file.suffix == ".py" for name in _imports(_read(file))}
     return with_requirements(requests, (CAME_ALONG[name] for name in sorted(imported & CAME_ALONG.keys())))
 
 
@@ -97,15 +120,33 @@ def _find(name: str, folders: Sequence[Path], what: str, *, folder: bool) -> Pat
     raise InputError(f"{what} {name!r} is not there; looked for {'the folder' if folder else 'the file'} {looked}")
 
 
-def _files_below(root: Path) -> Iterator[Path]:
+def _kept_by_ignore_file(root: Path) -> Callable[[str], bool]:
+    """Whether a path is kept by the folder's `.amlignore`, or without one by its `.gitignore`, as in v1."""
+    import pathspec
+
+    for name in (".amlignore", ".gitignore"):
+        if (root / name).is_file():
+            left_out = pathspec.PathSpec.from_lines("gitwildmatch", _read(root / name).splitlines())
+            return lambda path: not left_out.match_file(path)
+    return lambda _path: True
+
+
+def _files_below(root: Path, output: Path) -> Iterator[Path]:
+    """The files to copy. Links are followed as long as they stay below `root` and do not lead back up."""
     problems = []
     waiting = [root]
     while waiting:
         for path in sorted(waiting.pop().iterdir()):
-            if path.is_symlink() and not path.resolve().is_relative_to(root):
-                problems.append(f"{path}: is a link to outside of {root}; copy what it points at, or remove it")
+            if path.is_symlink() and not _is_inside(path, root):
+                problems.append(
+                    f"{path}: is a link to nothing or to outside of {root}; replace it by what it should be"
+                )
             elif path.is_dir():
-                if path.name not in LEFT_OUT_FOLDERS and not _is_build_output(path) and not path.is_symlink():
+                if path.name in LEFT_OUT_FOLDERS or path.resolve() == output or _is_build_output(path):
+                    continue
+                if path.is_symlink() and path.parent.resolve().is_relative_to(path.resolve()):
+                    problems.append(f"{path}: is a link to a folder that holds it; remove it")
+                else:
                     waiting.append(path)
             elif path.is_file():
                 if not any(path.match(pattern) for pattern in LEFT_OUT_FILES):
@@ -113,6 +154,13 @@ def _files_below(root: Path) -> Iterator[Path]:
             else:
                 problems.append(f"{path}: is neither a file nor a folder; remove it from the source directory")
     InputError.raise_if_any(problems)
+
+
+def _is_inside(link: Path, root: Path) -> bool:
+    try:
+        return link.resolve(strict=True).is_relative_to(root)
+    except (OSError, RuntimeError):  # nothing there, or a circle of links
+        return False
 
 
 def _is_build_output(folder: Path) -> bool:

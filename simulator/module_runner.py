@@ -2,7 +2,8 @@
 
 The image of this machine's platform is unpacked and its entry point started through the image's own dynamic loader,
 with the image's environment. Paths of the application are moved below the unpacked root; everything else is what the
-device will run. Limits: no isolation (network, files and users are this machine's), Linux only.
+device will run. Limits: no isolation (network, files and users are this machine's), Linux only. The loader also looks
+in this machine's library folders; a library that came from there is missing in the image, and that is an error.
 """
 
 import os
@@ -19,13 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from edgepack.engine import choose_platform
+from edgepack.base.root import APP_ROOT
 from edgepack.errors import InputError, RemoteError
 from edgepack.oci.platform import PLATFORMS, Platform
 from edgepack.oci.unpack import unpack_image
-from edgepack.oci.validate import PlatformContent
+from edgepack.oci.validate import PlatformContent, choose_platform
 
-APP_ROOT = "/var/azureml-app"
 _STOP_S = 10
 
 
@@ -59,7 +59,7 @@ def run_module(
     Its output goes to `log`; `variables` are added to the image's environment.
 
     Raises:
-        RemoteError: the module ends or is not ready within `ready_s` seconds.
+        RemoteError: the module ends, is not ready within `ready_s` seconds, or uses libraries that the image lacks.
         InputError: the layout has no image for this machine.
     """
     target, folder = host_platform(), folder.resolve()
@@ -72,6 +72,13 @@ def run_module(
     try:
         url = f"http://127.0.0.1:{port}"
         _wait_until_ready(url, process, ready_s)
+        foreign = _foreign_libraries(process.pid, root)
+        if foreign:
+            raise RemoteError(
+                f"the image lacks {', '.join(foreign)}: the module found them on this machine, and would not find "
+                "them on a device; use packages that bring what they need",
+                retryable=False,
+            )
         yield RunningModule(url, process)
     finally:
         process.terminate()
@@ -95,7 +102,7 @@ def module_command(
     )
     python.chmod(0o755)
     environment = dict(variable.split("=", 1) for variable in config["Env"])
-    moved = {name: re.sub(rf"(^|:){APP_ROOT}", rf"\1{root}{APP_ROOT}", value) for name, value in environment.items()}
+    moved = {name: re.sub(rf"(^|:)/{APP_ROOT}", rf"\1{root}/{APP_ROOT}", value) for name, value in environment.items()}
     own = {"PYTHONHOME": f"{root}/usr", "HOME": os.environ.get("HOME", "/"), "PATH": os.environ.get("PATH", "")}
     return [str(python), *entry[1:]], moved | own
 
@@ -116,3 +123,19 @@ def _wait_until_ready(url: str, process: "subprocess.Popen[bytes]", ready_s: flo
             reason = str(error)
         time.sleep(0.05)
     raise RemoteError(f"the module is not ready after {ready_s:.0f} s ({reason})", retryable=False)
+
+
+def _foreign_libraries(pid: int, root: Path) -> list[str]:
+    """Names of the shared libraries outside of `root` that a process or one of its children has loaded."""
+    found: set[str] = set()
+    waiting = [pid]
+    while waiting:
+        folder = Path("/proc", str(waiting.pop()))
+        try:
+            paths = {line.split(maxsplit=5)[5] for line in (folder / "maps").read_text().splitlines() if "/" in line}
+            children = [path.read_text().split() for path in (folder / "task").glob("*/children")]
+        except OSError:
+            continue  # it has ended meanwhile
+        found |= {path for path in paths if re.search(r"\.so(\.\d+)*$", path) and not path.startswith(f"{root}/")}
+        waiting += [int(child) for pids in children for child in pids]
+    return sorted(found)

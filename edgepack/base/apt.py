@@ -28,10 +28,11 @@ class DebPackage:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A package with what it needs: each dependency is a tuple of alternatives."""
+    """A package, what it needs (each a tuple of alternatives), and the virtual packages that it provides."""
 
     package: DebPackage
     depends: tuple[tuple[str, ...], ...]
+    provides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def parse_release(text: str, where: str) -> ReleaseFile:
     for line in text.splitlines():
         if line.startswith(" "):
             parts = line.split()
-            if name == "SHA256" and len(parts) == 3 and parts[1].isdigit():
+            if name == "SHA256" and len(parts) == 3 and parts[1].isdecimal():
                 files[parts[2]] = (parts[0], int(parts[1]))
         elif ":" in line:
             name, _, value = line.partition(":")
@@ -73,7 +74,7 @@ def parse_release(text: str, where: str) -> ReleaseFile:
             parsedate_to_datetime(until).astimezone(UTC) if until else None,
             files,
         )
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, OverflowError) as error:
         raise DamagedDataError(f"{where}: not a Debian release file ({error!r})") from error
 
 
@@ -124,16 +125,20 @@ class PackageLists:
                 int(fields["Size"]),
                 archive,
             )
+            _split_version(package.version)
         except (KeyError, ValueError) as error:
             raise DamagedDataError(f"package list: a stanza cannot be read ({error!r}): {stanza[:80]!r}") from error
         needs = ", ".join(filter(None, (fields.get("Pre-Depends"), fields.get("Depends"))))
-        return Candidate(package, tuple(_relations(needs)))
+        provides = tuple(virtual for virtual, *_ in _relations(fields.get("Provides", "")))
+        return Candidate(package, tuple(_relations(needs)), provides)
 
 
 def close_dependencies(
     seeds: Iterable[str], available: PackageLists, excluded: Collection[str]
 ) -> tuple[DebPackage, ...]:
     """`seeds` and all that they need, sorted by name, without what is `excluded` and what only that needs.
+
+    A virtual package is looked at last: one that a chosen package provides brings no other.
 
     Raises:
         InputError: names every package that neither exists nor is provided by another.
@@ -142,17 +147,21 @@ def close_dependencies(
     satisfied: set[str] = set(excluded)
     problems: list[str] = []
     waiting = list(seeds)
-    while waiting:
-        name = waiting.pop()
+    virtual: list[str] = []
+    while waiting or virtual:
+        name = waiting.pop() if waiting else virtual.pop()
         if name in satisfied:
             continue
-        satisfied.add(name)
         candidate = available.find(name)
+        if waiting and candidate is not None and candidate.package.name != name:
+            virtual.append(name)
+            continue
+        satisfied.add(name)
         if candidate is None:
             problems.append(f"Debian package {name!r} is not in the archive")
         elif candidate.package.name not in chosen:
             chosen[candidate.package.name] = candidate.package
-            satisfied.add(candidate.package.name)
+            satisfied.update((candidate.package.name, *candidate.provides))
             for alternatives in candidate.depends:
                 if satisfied.isdisjoint(alternatives):
                     known = (other for other in alternatives if available.find(other))

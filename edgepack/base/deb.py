@@ -7,13 +7,26 @@ import gzip
 import io
 import lzma
 import tarfile
+import zlib
 from pathlib import Path
 
 from edgepack.errors import DamagedDataError
-from edgepack.layers.entry import Entry, FileEntry, FolderEntry, LinkEntry
+from edgepack.layers.entry import Entry, FileEntry, FolderEntry, LinkEntry, is_plain_path
 
 _MAGIC = b"!<arch>\n"
 _HEADER_BYTES = 60
+_DAMAGED = (
+    StopIteration,
+    ValueError,
+    KeyError,
+    OverflowError,
+    RecursionError,
+    EOFError,
+    OSError,
+    lzma.LZMAError,
+    zlib.error,
+    tarfile.TarError,
+)
 _MERGED = ("bin", "sbin", "lib", "lib64")  # folders that are links into usr/
 
 
@@ -28,13 +41,9 @@ def read_deb(path: Path) -> tuple[list[Entry], str]:
         data = next(name for name in members if name.startswith("data.tar"))
         control = next(name for name in members if name.startswith("control.tar"))
         with tarfile.open(fileobj=io.BytesIO(_decompressed(control, members[control]))) as archive:
-            text = next(
-                archive.extractfile(member).read().decode()  # type: ignore[union-attr]
-                for member in archive
-                if member.name.removeprefix("./") == "control"
-            )
+            text = next(_content(archive, one) for one in archive if one.name.removeprefix("./") == "control").decode()
         return _entries(_decompressed(data, members[data])), text
-    except (StopIteration, ValueError, lzma.LZMAError, tarfile.TarError, EOFError, OSError) as error:
+    except _DAMAGED as error:
         raise DamagedDataError(f"{path.name}: not a Debian package that can be read ({error!r})") from error
 
 
@@ -48,6 +57,8 @@ def _ar_members(content: bytes) -> dict[str, bytes]:
             raise ValueError("damaged ar header")
         size = int(header[48:58])
         position += _HEADER_BYTES
+        if not 0 <= size <= len(content) - position:
+            raise ValueError("a member is cut off")
         members[header[:16].decode().strip().rstrip("/")] = content[position : position + size]
         position += size + size % 2
     return members
@@ -70,6 +81,8 @@ def _entries(content: bytes) -> list[Entry]:
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
         for member in archive:
             name = merged_path(member.name.removeprefix("./").strip("/"))
+            if name not in ("", ".") and not is_plain_path(name):
+                raise ValueError(f"{member.name}: not a plain relative path")
             if name in ("", ".", *_MERGED, *(f"usr/{folder}" for folder in _MERGED)) and member.isdir():
                 continue
             if member.isdir():
@@ -77,13 +90,17 @@ def _entries(content: bytes) -> list[Entry]:
             elif member.issym():
                 entries.append(LinkEntry(name, member.linkname))
             elif member.isfile() or member.islnk():
-                file = archive.extractfile(member)
-                if file is None:
-                    raise ValueError(f"{member.name}: link to nothing")
-                entries.append(FileEntry(name, file.read(), bool(member.mode & 0o111)))
+                entries.append(FileEntry(name, _content(archive, member), bool(member.mode & 0o111)))
             else:
                 raise ValueError(f"{member.name}: neither file, folder nor link")
     return entries
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = archive.extractfile(member)
+    if file is None:
+        raise ValueError(f"{member.name}: neither a file nor a link to one")
+    return file.read()
 
 
 def merged_path(path: str) -> str:

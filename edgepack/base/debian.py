@@ -148,7 +148,7 @@ def lock_base(
 
     def lock(platform: Platform) -> tuple[DebPackage, ...]:
         lists = (
-            (_package_list(release, suite, archive, platform, mirror, downloader, verify), archive)
+            (_package_list(suite, archive, platform, mirror, downloader, verify), archive)
             for archive, suite in release.suites
         )
         return close_dependencies(release.seeds, PackageLists(lists, platform.debian), EXCLUDED)
@@ -191,7 +191,6 @@ def fetch_base(package: DebPackage, mirror: Mirror, downloader: Downloader) -> P
 
 
 def _package_list(
-    release: Release,
     suite: str,
     archive: str,
     platform: Platform,
@@ -204,7 +203,7 @@ def _package_list(
     for round_ in range(ROUNDS):
         signed = downloader.read(f"{root}/InRelease", f"{suite}/InRelease")
         index = parse_release(verify(signed, f"{root}/InRelease"), f"{root}/InRelease")
-        _check_release(index, suite, release, platform, root)
+        _check_release(index, suite, platform, root)
         if name not in index.files:
             raise RemoteError(f"{root}/InRelease names no {name}", retryable=False)
         sha256, size_bytes = index.files[name]
@@ -222,8 +221,8 @@ def _package_list(
     raise AssertionError("unreachable")
 
 
-def _check_release(index: ReleaseFile, suite: str, release: Release, platform: Platform, root: str) -> None:
-    if index.codename not in (release.codename, suite):
+def _check_release(index: ReleaseFile, suite: str, platform: Platform, root: str) -> None:
+    if index.codename != suite:
         raise RemoteError(f"{root}/InRelease is for {index.codename!r}, not for {suite!r}", retryable=False)
     if platform.debian not in index.architectures:
         raise RemoteError(f"{root}/InRelease has no packages for {platform.debian}", retryable=False)

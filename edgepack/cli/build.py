@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from edgepack.cli.session import Session, pass_session
+from edgepack.cli.session import Session, find_project, pass_session
 
 
 @click.command("build")
@@ -41,25 +41,26 @@ def build_command(
 ) -> None:
     """Build the image for all platforms and the deployment manifest.
 
-    Without -m and --ic, reads edgepack.yaml of this folder or of the nearest one above.
+    Without -m and --ic, builds the project whose edgepack.yaml is in this folder or the nearest one above; with
+    them, what they name, and no edgepack.yaml is read.
     """
     if update_lock and frozen_lock:
         raise click.UsageError("--lock and --locked exclude each other.")
     if update_lock and offline:
         raise click.UsageError("--lock needs the network, which --offline forbids.")
     from edgepack import build as builder
-    from edgepack.project import PROJECT_FILE, BuildOptions, read_recipe
+    from edgepack.project import BuildOptions, read_recipe
 
     here = Path.cwd()
     named = bool(models or inference_config)
-    folder = here
-    if not named:
-        folder = next((path for path in (here, *here.parents) if (path / PROJECT_FILE).is_file()), here)
-    platforms = tuple(filter(None, (part.strip() for part in (platform or "").split(","))))
-    recipe = read_recipe(folder, BuildOptions(models, inference_config, platforms, image, base))
+    folder = here if named else find_project(here) or here
+    platforms = None if platform is None else [part.strip() for part in platform.split(",") if part.strip()]
+    output = output or folder / "dist"
+    options = BuildOptions(models, inference_config, platforms, image, base, output, session.workspace)
+    recipe = read_recipe(folder, options)
     settings = builder.BuildSettings(
         session.workspace,
-        output or folder / "dist",
+        output,
         update_lock,
         frozen_lock,
         offline,
@@ -71,7 +72,7 @@ def build_command(
         session.result(plan, _plan_text(plan))
         return
     report = builder.build(recipe, settings)
-    session.result(report, _report_text(report, settings.output))
+    session.result(report, _report_text(report, output))
 
 
 def _plan_text(plan: dict[str, Any]) -> str:

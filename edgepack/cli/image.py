@@ -1,5 +1,6 @@
 """`edgepack inspect`, `edgepack verify` and `edgepack load`: a built image, looked at, checked, handed to an engine."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,19 @@ _FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path
 def _layout(folder: Path) -> Path:
     """The layout itself, or the one in a build's output folder."""
     return folder / "image" if (folder / "image" / "index.json").is_file() else folder
+
+
+def _words(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _built_name(layout: Path) -> str:
+    """The name that the image was built under, else one from the folder's name."""
+    report = layout.parent / "build.json"
+    try:
+        return str(json.loads(report.read_bytes())["image"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"{layout.resolve().parent.name.lower()}:latest"
 
 
 @click.command("inspect")
@@ -31,7 +45,7 @@ def inspect_command(session: Session, folder: Path) -> None:
         lines.append(f"{name}  {image['size_bytes'] / 1e6:.1f} MB  {image['digest']}")
         lines += layer_lines(image["layers"])
         config: dict[str, Any] = image["config"]
-        lines.append(f"  runs {' '.join(config.get('Entrypoint') or [])} as user {config.get('User') or 'root'}")
+        lines.append(f"  runs {_words(config.get('Entrypoint'))} as user {config.get('User') or 'root'}")
     session.result({"digest": content.index.digest, "platforms": platforms}, "\n".join(lines))
 
 
@@ -54,14 +68,14 @@ def verify_command(session: Session, folder: Path) -> None:
 @click.command("load")
 @_FOLDER
 @click.option("--platform", metavar="PLATFORM", help="Which one. Default: the engine's own.")
-@click.option("-t", "--tag", "name", metavar="REF", help="Name in the engine. Default: the folder's name.")
+@click.option("-t", "--tag", "name", metavar="REF", help="Name in the engine. Default: as it was built.")
 @pass_session
 def load_command(session: Session, folder: Path, platform: str | None, name: str | None) -> None:
     """Load one platform of the image in DIR into a Docker engine."""
     from edgepack.engine import load_image
 
     layout = _layout(folder)
-    loaded = load_image(layout, platform, name or f"{layout.resolve().parent.name.lower()}:latest")
+    loaded = load_image(layout, platform, name or _built_name(layout))
     session.result(
         {"image": loaded.name, "id": loaded.image_id, "platform": loaded.platform},
         f"loaded {loaded.platform} as {loaded.name} ({loaded.image_id})",

@@ -66,7 +66,7 @@ class LazyGroup(click.Group):
 @click.option("--workspace", metavar="DIR", help="Where registered models and caches are kept.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
 @click.option("-q", "--quiet", count=True, help="Only results, warnings and errors.")
-@click.option("-v", "--verbose", count=True, help="Say more.")
+@click.option("-v", "--verbose", count=True, help="With errors, say where they came from.")
 @click.pass_context
 def cli(context: click.Context, workspace: str | None, as_json: bool, quiet: int, verbose: int) -> None:
     """From a registered model and an entry script to an IoT Edge module."""
@@ -87,6 +87,8 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo("interrupted", err=True)
         sys.exit(130)
     except EdgepackError as error:
+        if {"-v", "--verbose"} & set(given):
+            traceback.print_exc()
         _show(error)
         sys.exit(error.exit_code)
     except OSError as error:

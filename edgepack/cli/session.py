@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-PROJECT_FILE = "edgepack.yaml"
+from edgepack import PROJECT_FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,12 @@ def find_workspace(option: str | None, environment: Mapping[str, str], folder: P
     chosen = option or environment.get("EDGEPACK_WORKSPACE")
     if chosen:
         return Path(chosen).expanduser().absolute()
-    for candidate in (folder, *folder.parents):
-        if (candidate / PROJECT_FILE).is_file():
-            return candidate / ".edgepack"
-    return folder / ".edgepack"
+    return (find_project(folder) or folder) / ".edgepack"
+
+
+def find_project(folder: Path) -> Path | None:
+    """`folder` or the nearest one above it that has a project file."""
+    return next((path for path in (folder, *folder.parents) if (path / PROJECT_FILE).is_file()), None)
 
 
 def current_session(option: str | None, as_json: bool, verbosity: int) -> Session:

@@ -1,12 +1,15 @@
 """Finished layers on this machine, by the key of what they were made from. A damaged one is made again, never used."""
 
 import json
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from edgepack.files import hash_file, new_file, write_file
 from edgepack.layers.entry import Entry
 from edgepack.layers.tarball import TarDigests, write_layer
+
+_LEFTOVER_S = 24 * 3600
 
 
 class LayerCache:
@@ -15,6 +18,7 @@ class LayerCache:
     def __init__(self, folder: Path) -> None:
         self._records = folder / "layers"
         self._blobs = folder / "blobs"
+        _remove_leftovers(self._blobs)
 
     def blob_path(self, digest: str) -> Path:
         """Where the bytes of the layer `digest` are."""
@@ -28,7 +32,7 @@ class LayerCache:
             path = self.blob_path(found.digest)
             if path.stat().st_size == found.size_bytes and f"sha256:{hash_file(path)}" == found.digest:
                 return found
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             pass  # not here, or not readable: both mean that it is to be made
         return None
 
@@ -40,3 +44,13 @@ class LayerCache:
         record = {"digest": made.digest, "size_bytes": made.size_bytes, "diff_id": made.diff_id}
         write_file(self._records / f"{key}.json", json.dumps(record).encode())
         return made
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what builds that were killed have left; a build that is under way is never that old."""
+    for path in folder.glob(".*.part"):
+        try:
+            if time.time() - path.stat().st_mtime > _LEFTOVER_S:
+                path.unlink()
+        except FileNotFoundError:
+            continue  # another build was faster

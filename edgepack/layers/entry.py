@@ -26,7 +26,7 @@ class ZipMember:
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """A file; `content` is its bytes, or where on this machine they are. `sha256` is what they must hash to, if known."""
+    """A file; `content` is its bytes, or where on this machine they are; `sha256` is what they must hash to."""
 
     path: str
     content: bytes | Path | ZipMember
@@ -73,6 +73,12 @@ class LinkEntry:
 Entry = FileEntry | FolderEntry | LinkEntry
 
 
+def is_plain_path(path: str) -> bool:
+    """Is `path` relative, not empty, and without `.`, `..` and needless slashes?"""
+    parts = PurePosixPath(path).parts
+    return bool(parts) and path == "/".join(parts) and parts[0] != "/" and ".." not in parts and "\0" not in path
+
+
 def ordered_entries(entries: Iterable[Entry], where: str) -> list[Entry]:
     """All entries and their parent folders, sorted so that a folder comes before what it holds.
 
@@ -82,8 +88,7 @@ def ordered_entries(entries: Iterable[Entry], where: str) -> list[Entry]:
     found: dict[str, Entry] = {}
     problems: list[str] = []
     for entry in entries:
-        parts = PurePosixPath(entry.path).parts
-        if not parts or entry.path != "/".join(parts) or parts[0] == "/" or ".." in parts:
+        if not is_plain_path(entry.path):
             problems.append(f"{where}: the path {entry.path!r} is not a plain relative path")
             continue
         other = found.get(entry.path)

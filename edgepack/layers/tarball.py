@@ -101,15 +101,15 @@ def _add(tar: tarfile.TarFile, entry: Entry, where: str) -> None:
         with entry.open() as content:
             reader = _HashingReader(content)
             try:
-                tar.addfile(member, cast(IO[bytes], reader))
+                tar.addfile(member, cast("IO[bytes]", reader))
             except OSError as error:
                 if error.errno is not None:
                     raise
                 raise DamagedDataError(f"{where}: {entry.path} became shorter while it was read") from error
         if entry.sha256 not in (None, reader.hex_digest):
             raise DamagedDataError(
-                f"{where}: {entry.path} has SHA-256 {reader.hex_digest} instead of {entry.sha256}: it was changed since "
-                "the build began, or is damaged; build again, and if it is a model's file, register the model again"
+                f"{where}: {entry.path} has SHA-256 {reader.hex_digest} instead of {entry.sha256}: it was changed "
+                "since the build began, or is damaged; build again, or register the model again if it is its file"
             )
     elif isinstance(entry, FolderEntry):
         member.type, member.mode = tarfile.DIRTYPE, entry.mode

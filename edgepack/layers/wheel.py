@@ -6,11 +6,15 @@ specification of the Python Packaging Authority.
 """
 
 import base64
+import configparser
+import csv
 import hashlib
 import posixpath
 import re
+import struct
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -18,16 +22,32 @@ from typing import BinaryIO, Literal
 from installer import install
 from installer.destinations import WheelDestination
 from installer.exceptions import InstallerError
-from installer.records import Hash, RecordEntry
+from installer.records import Hash, InvalidRecordEntry, RecordEntry
 from installer.scripts import Script
 from installer.sources import WheelFile
 from installer.utils import Scheme, construct_record_file, fix_shebang
 
 from edgepack.errors import DamagedDataError
-from edgepack.layers.entry import Entry, FileEntry, ZipMember
+from edgepack.layers.entry import Entry, FileEntry, ZipMember, is_plain_path
 
 PREFIX = "usr/local"
 _SHARED_OBJECT = re.compile(r"\.so(\.\d+)*$")
+_DAMAGED = (
+    InstallerError,
+    InvalidRecordEntry,
+    zipfile.BadZipFile,
+    zlib.error,
+    configparser.Error,
+    csv.Error,
+    struct.error,
+    LookupError,
+    ValueError,
+    AssertionError,
+    AttributeError,
+    RuntimeError,  # encrypted, or (its subclass NotImplementedError) packed in an unknown way
+    EOFError,
+    OSError,
+)
 _LARGE_BYTES = 1024 * 1024  # larger files stay in the wheel until the layer is written
 
 
@@ -45,9 +65,27 @@ def wheel_entries(wheel: Path, site_folder: str, interpreter: str) -> list[Entry
         with WheelFile.open(wheel) as source, warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # wheels that ship __pycache__: it is left out
             install(source, destination, additional_metadata={"INSTALLER": b"edgepack\n"})
-    except (InstallerError, zipfile.BadZipFile, ValueError, KeyError, AssertionError) as error:
-        raise DamagedDataError(f"{wheel.name}: this wheel cannot be unpacked: {error}") from error
+    except _DAMAGED as error:
+        raise DamagedDataError(
+            f"{wheel.name}: this wheel cannot be unpacked: {error or type(error).__name__}"
+        ) from error
     return list(destination.entries.values())
+
+
+def merged_entries(wheels: Iterable[tuple[str, list[Entry]]]) -> tuple[list[Entry], list[str]]:
+    """The entries of several wheels, by name, together. Of files with one path the last wins, as an installer has it.
+
+    Also gives a sentence for each path that wheels do not agree on.
+    """
+    found: dict[str, tuple[str, Entry]] = {}
+    clashes: list[str] = []
+    for name, entries in wheels:
+        for entry in entries:
+            other, present = found.get(entry.path, (name, entry))
+            if present != entry:
+                clashes.append(f"{other} and {name} both bring {entry.path}; that of {name} is used")
+            found[entry.path] = (name, entry)
+    return [entry for _, entry in found.values()], clashes
 
 
 class _EntryDestination(WheelDestination):
@@ -98,7 +136,9 @@ class _EntryDestination(WheelDestination):
     def _add(
         self, scheme: str, path: str, content: bytes, *, executable: bool, kept_in: ZipMember | None = None
     ) -> RecordEntry:
-        full = posixpath.normpath(f"{self._folders[scheme]}/{path}")
+        full = f"{self._folders[scheme]}/{path}"
+        if not is_plain_path(full):
+            raise ValueError(f"its file {path!r} does not lie in the folder it is meant for")
         self.entries[full] = FileEntry(full, kept_in or content, executable)
         digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
         return RecordEntry(path, Hash("sha256", digest), len(content))

@@ -180,7 +180,7 @@ class ModelRegistry:
             InputError: files exist there (without `exist_ok`), or the folder cannot be written.
             DamagedDataError: a stored file is not what was registered.
         """
-        blobs = {file.path: (file, self.file_path(record, file)) for file in record.files}
+        blobs = {file.path: (file, self.file_path(file)) for file in record.files}
         copy_out(blobs, target, exist_ok=exist_ok)
         return target / record.files[0].path.split("/")[0]
 
@@ -202,16 +202,14 @@ class ModelRegistry:
         files = [(record, file) for record in records for file in record.stored_files]
         for record, file in files:
             if file.sha256 not in checked:
-                checked[file.sha256] = blob_problem(file, self.file_path(record, file))
+                checked[file.sha256] = blob_problem(file, self.file_path(file))
             if problem := checked[file.sha256]:
                 problems.append(f"{record.id}: {problem}")
         size = sum(file.size_bytes for _, file in files)
         return Verification(len(records), len(files), size, tuple(problems))
 
-    def file_path(self, record: ModelRecord, file: ModelFile) -> Path:
-        """Where the content of a file (or sample) of `record` lies; read only, never changed in place."""
-        if file not in record.stored_files:
-            raise InputError(f"{record.id} has no file {file.path}")
+    def file_path(self, file: ModelFile) -> Path:
+        """Where the content of a file (or sample) of a record lies; read only, never changed in place."""
         return self._storage.blob_path(file.sha256)
 
     def _not_found(self, name: str, version: int | None, versions: tuple[int, ...]) -> str:

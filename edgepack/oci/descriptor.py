@@ -45,7 +45,9 @@ def parse_descriptor(document: Any, where: str) -> Descriptor:
     """
     match document:
         case {"mediaType": str(media_type), "digest": str(digest), "size": int(size)} if _DIGEST.fullmatch(digest):
-            return Descriptor(media_type, digest, size, document.get("annotations") or {}, document.get("platform"))
+            annotations, platform = document.get("annotations") or {}, document.get("platform")
+            if isinstance(annotations, dict) and isinstance(platform, dict | None):
+                return Descriptor(media_type, digest, size, annotations, platform)
     raise DamagedDataError(f"{where}: not a descriptor with mediaType, sha256 digest and size")
 
 

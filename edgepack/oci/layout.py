@@ -78,6 +78,8 @@ def read_document(layout: Path, descriptor: Descriptor) -> dict[str, Any]:
         raise DamagedDataError(f"{path}: the blob is missing; build the image again") from error
     if digest_of(content) != descriptor.digest:
         raise DamagedDataError(f"{path}: its bytes have digest {digest_of(content)}; build the image again")
+    if len(content) != descriptor.size:
+        raise DamagedDataError(f"{path}: {len(content)} bytes instead of {descriptor.size}; build the image again")
     return _json_object(content, path)
 
 
@@ -92,12 +94,16 @@ def read_index(layout: Path) -> tuple[Descriptor, tuple[Descriptor, ...]]:
     if not path.is_file():
         raise InputError(f"{layout}: no OCI image layout there (no index.json); give the folder `dist/image`")
     top = _json_object(path.read_bytes(), path)
+    if top.get("schemaVersion") != 2 or top.get("mediaType", INDEX) != INDEX:
+        raise DamagedDataError(f"{path}: not an image index of schema version 2; build the image again")
     entries = top.get("manifests")
     if not isinstance(entries, list) or len(entries) != 1:
         raise DamagedDataError(f"{path}: expected exactly one entry in `manifests`")
     index = parse_descriptor(entries[0], f"{path}: manifests/0")
     if index.media_type == MANIFEST:
         return index, (index,)
+    if index.media_type != INDEX:
+        raise DamagedDataError(f"{path}: the entry has media type {index.media_type}, expected {INDEX}")
     children = read_document(layout, index).get("manifests")
     if not isinstance(children, list) or not children:
         raise DamagedDataError(f"{blob_path(layout, index.digest)}: the index names no manifest")
@@ -117,7 +123,7 @@ def _json_object(content: bytes, path: Path) -> dict[str, Any]:
 
 
 def _remove_others(layout: Path, wanted: set[str]) -> None:
-    for path in (layout / "blobs" / "sha256").iterdir():
+    for path in (*layout.iterdir(), *(layout / "blobs" / "sha256").iterdir()):
         leftover = path.name.startswith(".") and path.name.endswith(".part")
         if leftover or (_HEX.fullmatch(path.name) and f"sha256:{path.name}" not in wanted):
             path.unlink(missing_ok=True)

@@ -3,11 +3,15 @@
 The folder appears by rename when it is complete, under the digest of the image's configuration, so it can be reused.
 """
 
+import gzip
+import shutil
 import tarfile
 import tempfile
+import zlib
 from pathlib import Path
 
 from edgepack.errors import DamagedDataError, InputError
+from edgepack.files import CHUNK_BYTES
 from edgepack.oci.layout import blob_path
 from edgepack.oci.validate import PlatformContent
 
@@ -15,7 +19,7 @@ from edgepack.oci.validate import PlatformContent
 def unpack_image(layout: Path, content: PlatformContent, folder: Path) -> Path:
     """Unpack the image below `folder`, or find it there; returns the root file system.
 
-    Owners are kept only if this process is root. Files that lie outside of the root are refused.
+    Owners are not kept: all belongs to this process's user. Entries that lie outside of the root are refused.
 
     Raises:
         DamagedDataError: a layer cannot be read.
@@ -42,8 +46,29 @@ def _unpack_layer(blob: Path, root: Path) -> None:
     try:
         with tarfile.open(blob, "r:*") as archive:
             for member in archive:
-                if Path(member.name).name.startswith(".wh."):
-                    raise InputError(f"{blob}: deletes {member.name}; only images without deletions can be unpacked")
-                archive.extract(member, root, filter="tar")
-    except (tarfile.TarError, EOFError) as error:
+                _unpack_member(archive, member, root, blob)
+    except (tarfile.TarError, zlib.error, gzip.BadGzipFile, EOFError) as error:
         raise DamagedDataError(f"{blob}: this layer cannot be unpacked ({error})") from error
+
+
+def _unpack_member(archive: tarfile.TarFile, member: tarfile.TarInfo, root: Path, blob: Path) -> None:
+    """Write one entry below `root`. Done here since older Pythons' `tarfile` cannot be told to keep inside a folder."""
+    path = root / member.name
+    if ".." in path.parts or not path.parent.resolve().is_relative_to(root.resolve()):
+        raise DamagedDataError(f"{blob}: {member.name!r} lies outside of the image")
+    if path.name.startswith(".wh."):
+        raise InputError(f"{blob}: deletes {member.name}; only images without deletions can be unpacked")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    if member.isdir():
+        path.mkdir(exist_ok=True)
+    elif member.issym():
+        path.symlink_to(member.linkname)
+    elif (content := archive.extractfile(member)) is not None:
+        with content, path.open("wb") as file:
+            shutil.copyfileobj(content, file, CHUNK_BYTES)
+    else:
+        raise InputError(f"{blob}: {member.name} is neither file, folder nor link and cannot be unpacked")
+    if not member.issym():
+        path.chmod(member.mode & 0o1777)

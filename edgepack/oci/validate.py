@@ -5,14 +5,16 @@ All mismatches are reported together. The first thing to run on an image of unkn
 
 import gzip
 import hashlib
+import json
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from edgepack.errors import DamagedDataError
+from edgepack.errors import DamagedDataError, InputError
 from edgepack.files import CHUNK_BYTES, hash_file
 from edgepack.oci.descriptor import CONFIG, LAYER_GZIP, Descriptor, parse_descriptor
 from edgepack.oci.layout import blob_path, read_document, read_index
@@ -40,26 +42,54 @@ class PlatformContent:
         """`os/architecture`."""
         return f"{self.config.get('os')}/{self.config.get('architecture')}"
 
+    @property
+    def diff_ids(self) -> list[str]:
+        """The digest of each layer's content, as far as the configuration says."""
+        match self.config.get("rootfs"):
+            case {"diff_ids": list(ids)}:
+                return [str(id_) for id_ in ids]
+        return []
+
     def document(self) -> dict[str, Any]:
         """Digest, size, layers and configuration. Kind and title of a layer are read from the image's history."""
-        history = self.config.get("history") or []
+        history = self.config.get("history")
+        steps = history if isinstance(history, list) else []
+        run = self.config.get("config")
         layers = []
-        for number, layer in enumerate(self.layers):
-            made_by = str(history[number].get("created_by", "")) if number < len(history) else ""
+        for layer, step in zip_longest(self.layers, steps[: len(self.layers)]):
+            made_by = str(step.get("created_by", "")) if isinstance(step, dict) else ""
             kind, _, title = made_by.removeprefix("edgepack ").partition(": ")
             layers.append({"kind": kind, "title": title, "digest": layer.digest, "size_bytes": layer.size})
         return {
             "digest": self.descriptor.digest,
             "size_bytes": sum(layer.size for layer in self.layers),
             "layers": layers,
-            "config": self.config.get("config") or {},
+            "config": run if isinstance(run, dict) else {},
         }
 
 
 def read_layout(layout: Path) -> LayoutContent:
-    """Read all documents of a layout, checking their digests; layer blobs are not read."""
-    index, manifests = read_index(layout)
-    return LayoutContent(index, tuple(_read_platform(layout, manifest) for manifest in manifests))
+    """Read all documents of a layout, checking their digests; layer blobs are not read.
+
+    Raises:
+        DamagedDataError: lists every document that is missing or is not what its digest says.
+        InputError: no layout is there.
+    """
+    content, problems = _read_documents(layout)
+    _raise_if_any(layout, problems)
+    return content
+
+
+def choose_platform(layout: Path, platform: str) -> PlatformContent:
+    """The image for `platform`.
+
+    Raises:
+        InputError: the layout has none; names those it has.
+    """
+    platforms = {content.name: content for content in read_layout(layout).platforms}
+    if platform not in platforms:
+        raise InputError(f"{layout} has no image for {platform}; it has {', '.join(platforms)}: choose with --platform")
+    return platforms[platform]
 
 
 def verify_layout(layout: Path, *, diff_ids: bool = True) -> LayoutContent:
@@ -69,43 +99,75 @@ def verify_layout(layout: Path, *, diff_ids: bool = True) -> LayoutContent:
         DamagedDataError: lists every mismatch.
         InputError: no layout is there.
     """
-    content = read_layout(layout)
-    wanted: dict[str, tuple[Descriptor, str]] = {}
-    problems: list[str] = []
+    content, problems = _read_documents(layout)
+    wanted: dict[tuple[str, int, str | None], Descriptor] = {}
     for platform in content.platforms:
-        ids = platform.config.get("rootfs", {}).get("diff_ids", [])
-        if len(ids) != len(platform.layers):
-            problems.append(f"{platform.name}: {len(platform.layers)} layers, but {len(ids)} diff_ids")
-        expected = platform.descriptor.platform
-        if expected and f"{expected.get('os')}/{expected.get('architecture')}" != platform.name:
-            problems.append(f"{platform.name}: the index calls this image {expected}")
-        wanted.update({layer.digest: (layer, id_) for layer, id_ in zip(platform.layers, ids, strict=False)})
+        ids: list[str | None] = [None] * len(platform.layers)
+        if platform.config:
+            problems += _platform_problems(platform)
+            ids = [*platform.diff_ids, *ids][: len(ids)]
+        wanted.update({(layer.digest, layer.size, id_): layer for layer, id_ in zip(platform.layers, ids, strict=True)})
     with ThreadPoolExecutor() as pool:
         for found in pool.map(
-            lambda pair: list(_layer_problems(layout, pair[0], pair[1] if diff_ids else None)), wanted.values()
+            lambda pair: list(_layer_problems(layout, pair[1], pair[0][2] if diff_ids else None)), wanted.items()
         ):
             problems.extend(found)
-    if problems:
-        listing = "\n".join(f"  - {problem}" for problem in problems)
-        raise DamagedDataError(f"{layout}: the image is damaged; build it again:\n{listing}")
+    _raise_if_any(layout, problems)
     return content
 
 
-def _read_platform(layout: Path, descriptor: Descriptor) -> PlatformContent:
-    manifest = read_document(layout, descriptor)
+def _raise_if_any(layout: Path, problems: list[str]) -> None:
+    if problems:
+        listing = "\n".join(f"  - {problem}" for problem in dict.fromkeys(problems))
+        raise DamagedDataError(f"{layout}: the image is damaged; build it again:\n{listing}")
+
+
+def _read_documents(layout: Path) -> tuple[LayoutContent, list[str]]:
+    """What can be read, and what is wrong with the rest. A platform whose configuration is damaged has an empty one."""
+    index, manifests = read_index(layout)
+    problems = _version_problems(layout)
+    platforms = [_read_platform(layout, manifest, problems) for manifest in manifests]
+    return LayoutContent(index, tuple(platform for platform in platforms if platform is not None)), problems
+
+
+def _version_problems(layout: Path) -> list[str]:
+    path = layout / "oci-layout"
+    try:
+        if json.loads(path.read_bytes())["imageLayoutVersion"] == "1.0.0":
+            return []
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return [f"{path}: is missing or does not say that this is an image layout of version 1.0.0"]
+
+
+def _read_platform(layout: Path, descriptor: Descriptor, problems: list[str]) -> PlatformContent | None:
     where = str(blob_path(layout, descriptor.digest))
-    config = parse_descriptor(manifest.get("config"), f"{where}: config")
-    if config.media_type != CONFIG:
-        raise DamagedDataError(f"{where}: config has media type {config.media_type}, expected {CONFIG}")
-    layers = manifest.get("layers")
-    if not isinstance(layers, list):
-        raise DamagedDataError(f"{where}: no list of layers")
-    return PlatformContent(
-        descriptor,
-        config.digest,
-        read_document(layout, config),
-        tuple(parse_descriptor(layer, f"{where}: layers/{number}") for number, layer in enumerate(layers)),
-    )
+    try:
+        manifest = read_document(layout, descriptor)
+        config = parse_descriptor(manifest.get("config"), f"{where}: config")
+        if config.media_type != CONFIG:
+            raise DamagedDataError(f"{where}: config has media type {config.media_type}, expected {CONFIG}")
+        listed = manifest.get("layers")
+        if not isinstance(listed, list):
+            raise DamagedDataError(f"{where}: no list of layers")
+        layers = tuple(parse_descriptor(layer, f"{where}: layers/{number}") for number, layer in enumerate(listed))
+    except DamagedDataError as error:
+        problems.append(str(error))
+        return None
+    try:
+        document = read_document(layout, config)
+    except DamagedDataError as error:
+        problems.append(str(error))
+        document = {}
+    return PlatformContent(descriptor, config.digest, document, layers)
+
+
+def _platform_problems(platform: PlatformContent) -> Iterator[str]:
+    if len(platform.diff_ids) != len(platform.layers):
+        yield f"{platform.name}: {len(platform.layers)} layers, but {len(platform.diff_ids)} diff_ids"
+    expected = platform.descriptor.platform
+    if expected and f"{expected.get('os')}/{expected.get('architecture')}" != platform.name:
+        yield f"{platform.name}: the index calls this image {expected}"
 
 
 def _layer_problems(layout: Path, layer: Descriptor, diff_id: str | None) -> Iterator[str]:
@@ -119,7 +181,9 @@ def _layer_problems(layout: Path, layer: Descriptor, diff_id: str | None) -> Ite
     if f"sha256:{hash_file(path)}" != layer.digest:
         yield f"{layer.digest}: its bytes have digest sha256:{hash_file(path)}"
         return
-    if diff_id is not None and layer.media_type == LAYER_GZIP:
+    if layer.media_type != LAYER_GZIP:
+        yield f"{layer.digest}: layers of type {layer.media_type} are not known here"
+    elif diff_id is not None:
         found = _diff_id(path)
         if found != diff_id:
             yield f"{layer.digest}: its content has diff_id {found}, the configuration says {diff_id}"

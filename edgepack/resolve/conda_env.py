@@ -5,21 +5,23 @@ There is no conda on the device: each conda package becomes the wheel of the sam
 strings and channels cannot be honoured and are noted. Everything that is dropped or changed is in `notes`.
 """
 
+import posixpath
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import yaml
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from edgepack.errors import InputError
-from edgepack.resolve.conda_names import RENAMED, REPLACED, SYSTEM
+from edgepack.resolve.conda_names import HEADLESS, RENAMED, REPLACED, SYSTEM
+from edgepack.yaml_text import parse_yaml
 
 _SPEC = re.compile(
     r"(?:(?P<channel>[^:\s]+)::)?(?P<name>[A-Za-z0-9_][A-Za-z0-9_.\-]*)\s*"
-    r"(?P<version>[=<>!~0-9][^\[]*)?(?:\[(?P<bracket>[^\]]*)\])?"
+    r"(?P<version>[=<>!~*0-9][^\[]*)?(?:\[(?P<bracket>[^\]]*)\])?"
 )
 _INDEX_OPTIONS = {
     "-i": "--index-url",
@@ -35,7 +37,8 @@ class PackageRequests:
     """What an environment asks for.
 
     `requirements` are texts as in PEP 508, sorted, without duplicates. `from_conda` tells which index names came from
-    conda's own section. `options` are arguments for the resolver. `python` is the pin as it stands in the file.
+    conda's own section. `options` are arguments for the resolver, paths in them relative to `folder`. `python` is the
+    pin as it stands in the file.
     """
 
     requirements: tuple[str, ...] = ()
@@ -45,15 +48,17 @@ class PackageRequests:
     python: str | None = None
     replaced: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    folder: str = ""
 
 
 @dataclass
 class _Reading:
     where: str
     read_text: Callable[[str], str]
-    requirements: dict[str, str] = field(default_factory=dict)
+    requirements: dict[tuple[str, str], Requirement] = field(default_factory=dict)
     from_conda: set[str] = field(default_factory=set)
     options: list[str] = field(default_factory=list)
+    files: set[str] = field(default_factory=set)
     python: str | None = None
     replaced: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -66,11 +71,7 @@ def parse_conda_file(text: str, where: str, read_text: Callable[[str], str]) -> 
     Raises:
         InputError: all problems of the file, each starting with `where`.
     """
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{where}: not YAML: {' '.join(str(error).split())}") from error
-    return read_conda_document(document, where, read_text)
+    return read_conda_document(parse_yaml(text, where), where, read_text)
 
 
 def read_conda_document(document: Any, where: str, read_text: Callable[[str], str]) -> PackageRequests:
@@ -91,14 +92,17 @@ def read_conda_document(document: Any, where: str, read_text: Callable[[str], st
                 _read_conda_spec(reading, dependency.strip())
             case {"pip": list(lines)} if len(dependency) == 1:
                 for line in lines:
-                    _read_pip_line(reading, str(line).strip())
+                    if isinstance(line, str):
+                        _read_pip_line(reading, line.strip(), "")
+                    else:
+                        reading.problems.append(f"{where}: {line!r} under `pip:` is not a text; put it in quotes")
             case {"pip": None} if len(dependency) == 1:
                 pass
             case _:
                 reading.problems.append(f"{where}: {dependency!r} is neither a package nor a `pip:` list")
     InputError.raise_if_any(reading.problems)
     return PackageRequests(
-        tuple(reading.requirements[name] for name in sorted(reading.requirements)),
+        tuple(sorted(map(str, reading.requirements.values()))),
         frozenset(reading.from_conda),
         tuple(channels),
         tuple(reading.options),
@@ -109,27 +113,31 @@ def read_conda_document(document: Any, where: str, read_text: Callable[[str], st
 
 
 def with_requirements(requests: PackageRequests, more: Iterable[str]) -> PackageRequests:
-    """`requests` and `more`; a requirement whose name is there already with a version is combined with it."""
-    found = {canonicalize_name(Requirement(text).name): text for text in requests.requirements}
-    for text in more:
-        extra = Requirement(text)
-        name = canonicalize_name(extra.name)
-        if name in found:
-            present = Requirement(found[name])
-            present.specifier &= extra.specifier
-            present.extras |= extra.extras
-            found[name] = str(present)
-        else:
-            found[name] = text
-    return PackageRequests(
-        tuple(found[name] for name in sorted(found)),
-        requests.from_conda,
-        requests.channels,
-        requests.options,
-        requests.python,
-        requests.replaced,
-        requests.notes,
-    )
+    """`requests` and `more`; two requirements of one name and marker become one that asks for both."""
+    found: dict[tuple[str, str], Requirement] = {}
+    for text in (*requests.requirements, *more):
+        _combine(found, Requirement(text))
+    return replace(requests, requirements=tuple(sorted(map(str, found.values()))))
+
+
+def python_fits(pin: str, python: str) -> bool:
+    """Does Python `3.N` answer what a conda file asks for, such as `3.8`, `3.8.*` or `>=3.8,<3.12`?"""
+    if re.fullmatch(r"\d+(\.\d+)*(\.\*)?", pin):
+        parts = zip(pin.removesuffix(".*").split("."), python.split("."), strict=False)
+        return all(one == other for one, other in parts)
+    try:
+        return SpecifierSet(pin).contains(python)
+    except InvalidSpecifier:
+        return False
+
+
+def _combine(found: dict[tuple[str, str], Requirement], requirement: Requirement) -> None:
+    key = (canonicalize_name(requirement.name), str(requirement.marker or ""))
+    if key in found:
+        found[key].specifier &= requirement.specifier
+        found[key].extras |= requirement.extras
+    else:
+        found[key] = requirement
 
 
 def _read_conda_spec(reading: _Reading, spec: str) -> None:
@@ -144,7 +152,7 @@ def _read_conda_spec(reading: _Reading, spec: str) -> None:
         version = version or (inside[1] if inside else "")
         reading.notes.append(f"{spec}: what stands in brackets is used for the version only")
     if name == "python":
-        reading.python = version.lstrip("= ") or None
+        reading.python = re.sub(r"(?<=[\d*])[\s=]+\S*$", "", version.lstrip("= ")) or None
         return
     if name in SYSTEM:
         reading.notes.append(f"{spec}: left out, wheels bring what they need of it")
@@ -179,7 +187,8 @@ def _pep440(version: str, spec: str, reading: _Reading) -> str:
     return ",".join(re.sub(r"^=(?!=)\s*([^*]+?)(\.\*)?$", r"==\1.*", part) for part in parts)
 
 
-def _read_pip_line(reading: _Reading, line: str) -> None:
+def _read_pip_line(reading: _Reading, line: str, folder: str) -> None:
+    """Read a line of a `pip:` list or of a requirements file in `folder`, relative to the conda file."""
     line = re.sub(r"(^|\s)#.*$", "", line).strip()
     if not line:
         return
@@ -187,12 +196,14 @@ def _read_pip_line(reading: _Reading, line: str) -> None:
         option, _, value = line.replace("=", " ", 1).partition(" ") if line.startswith("--") else line.partition(" ")
         value = value.strip()
         if option in _INDEX_OPTIONS and value:
-            reading.options += [_INDEX_OPTIONS[option], value]
+            place = value if "://" in value else posixpath.normpath(posixpath.join(folder, value))
+            reading.options += [_INDEX_OPTIONS[option], place]
+        elif option == "--no-index" and not value:
+            reading.options.append("--no-index")
         elif option == "--pre":
             reading.options += ["--prerelease", "allow"]
         elif option in ("-r", "--requirement") and value:
-            for inner in _required_lines(reading, value):
-                _read_pip_line(reading, inner)
+            _read_required(reading, posixpath.normpath(posixpath.join(folder, value)))
         elif option in ("--trusted-host", "--prefer-binary", "--no-cache-dir"):
             reading.notes.append(f"{line}: has no meaning here and is left out")
         else:
@@ -209,12 +220,21 @@ def _read_pip_line(reading: _Reading, line: str) -> None:
     _add(reading, line, line)
 
 
-def _required_lines(reading: _Reading, name: str) -> list[str]:
+def _read_required(reading: _Reading, name: str) -> None:
+    """Read a requirements file, each one once, with what it refers to."""
+    if name in reading.files:
+        return
+    reading.files.add(name)
     try:
-        return reading.read_text(name).splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        text = reading.read_text(name)
+    except (OSError, ValueError) as error:
         reading.problems.append(f"{reading.where}: -r {name}: cannot be read ({error})")
-        return []
+        return
+    except InputError as error:
+        reading.problems += [f"{reading.where}: -r {problem}" for problem in error.problems]
+        return
+    for line in text.splitlines():
+        _read_pip_line(reading, line, posixpath.dirname(name))
 
 
 def _add(reading: _Reading, text: str, original: str) -> None:
@@ -232,4 +252,7 @@ def _add(reading: _Reading, text: str, original: str) -> None:
     if requirement.url:
         reading.problems.append(f"{reading.where}: {original!r}: packages by URL are not supported; use the index")
         return
-    reading.requirements[name] = str(requirement)
+    if name in HEADLESS:
+        requirement.name = HEADLESS[name]
+        reading.notes.append(f"{original}: taken as {requirement.name}, the same without windows on a screen")
+    _combine(reading.requirements, requirement)

@@ -32,6 +32,7 @@ SYSTEM = frozenset(
         "bzip2",
         "ca-certificates",
         "conda",
+        "cpuonly",
         "cudatoolkit",
         "cudnn",
         "gcc_linux-64",
@@ -59,6 +60,7 @@ SYSTEM = frozenset(
         "mkl_fft",
         "mkl_random",
         "ncurses",
+        "nodefaults",
         "nomkl",
         "numpy-base",
         "openblas",
@@ -100,7 +102,16 @@ CAME_ALONG = {
     "yaml": "pyyaml",
 }
 
-# Wheels for graphics processors that Linux packages ask for although an edge device without one cannot use them.
+# Packages whose Linux wheels are linked against the graphics-processor wheels below and cannot be imported without.
+LINKED_TO_GPU = frozenset({"torch"})
+
+# The same software without windows on a screen, which need libraries that neither wheels nor the base have.
+HEADLESS = {
+    "opencv-python": "opencv-python-headless",
+    "opencv-contrib-python": "opencv-contrib-python-headless",
+}
+
+# Wheels for graphics processors that others load only if there is one: left out, unless asked for by name.
 _CUDA_PARTS = (
     "cublas cuda-cccl cuda-cupti cuda-nvcc cuda-nvrtc cuda-runtime cudnn cufft cufile curand cusolver cusparse"
     " cusparselt nccl nvjitlink nvshmem nvtx"

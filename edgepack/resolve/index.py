@@ -10,21 +10,23 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from edgepack.download import trusted_roots
 from edgepack.errors import InputError, RemoteError
 from edgepack.resolve.conda_env import PackageRequests
-from edgepack.resolve.conda_names import GPU_ONLY
+from edgepack.resolve.conda_names import GPU_ONLY, LINKED_TO_GPU
 from edgepack.resolve.lock import NoWheel, Target, Wheel, select_wheels
 
 _NETWORK = re.compile(
     r"Failed to fetch|error sending request|Could not connect|dns error|Request failed|timed out|"
-    r"Network connectivity is disabled|tcp connect error",
+    r"Network connectivity is disabled|network was disabled|tcp connect error",
     re.IGNORECASE,
 )
 _NOT_FOUND = re.compile(
@@ -32,7 +34,9 @@ _NOT_FOUND = re.compile(
 )
 
 
-_NO_WHEEL = re.compile(r"Because ([A-Za-z0-9_.\-]+?)==(\S+) has no (?:\S+ )*?wheels? with a matching")
+_NO_WHEEL = re.compile(
+    r"Because ([A-Za-z0-9_.\-]+?)==(\S+) has no (?:(?:\S+ )*?wheels? with a matching|`([^`]*)`-compatible wheels)"
+)
 
 
 def marker_of(target: Target) -> str:
@@ -50,7 +54,10 @@ def resolve(
             every such package is named.
         RemoteError: the index cannot be reached.
     """
-    solved = _run_uv(_project(requests.requirements, targets), requests.options, offline)
+    requests = replace(requests, options=tuple(_absolute(requests)))
+    solved = _run_uv(_project(requests.requirements, targets, GPU_ONLY), requests.options, offline)
+    if isinstance(solved, dict) and any(package["name"] in LINKED_TO_GPU for package in solved["packages"]):
+        solved = _run_uv(_project(requests.requirements, targets, ()), requests.options, offline)
     if isinstance(solved, str):
         raise _uv_error(solved, requests, targets, where, offline)
     found: dict[Target, tuple[Wheel, ...]] = {}
@@ -66,6 +73,7 @@ def resolve(
             [str(package.target.platform) for package in packages],
             packages[0].has_source,
             _version_with_wheel(name, version, requests, targets, offline),
+            name in _asked(requests.requirements),
             targets[0],
             where,
         )
@@ -74,10 +82,23 @@ def resolve(
     return found
 
 
-def _project(requirements: Sequence[str], targets: Sequence[Target]) -> dict[str, Any]:
-    asked = {canonicalize_name(Requirement(text).name) for text in requirements}
+def _absolute(requests: PackageRequests) -> Iterator[str]:
+    """The options with absolute paths, since the resolver runs in another folder."""
+    before = ""
+    for option in requests.options:
+        is_path = before in ("--index-url", "--extra-index-url", "--find-links") and "://" not in option
+        yield str(Path(requests.folder, option).absolute()) if is_path else option
+        before = option
+
+
+def _asked(requirements: Sequence[str]) -> set[str]:
+    return {canonicalize_name(Requirement(text).name) for text in requirements}
+
+
+def _project(requirements: Sequence[str], targets: Sequence[Target], without: Sequence[str]) -> dict[str, Any]:
+    asked = _asked(requirements)
     markers = [f"{marker_of(target)} and implementation_name == 'cpython'" for target in targets]
-    unusable = [f"{name} ; sys_platform == 'never'" for name in GPU_ONLY if name not in asked]
+    unusable = [f"{name} ; sys_platform == 'never'" for name in without if name not in asked]
     return {
         "project": {
             "name": "edgepack-image",
@@ -114,7 +135,10 @@ def _run_uv(project: dict[str, Any], options: Sequence[str], offline: bool) -> d
         ]
         command += ["--python-version", python, "--python", sys.executable, "--no-header", "--color", "never"]
         command += ["--output-file", "pylock.toml", "--quiet", *options, *(["--offline"] if offline else [])]
-        environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+        ignored = ("VIRTUAL_ENV", "UV_NO_CONFIG")  # the latter would hide the platforms and overrides in pyproject.toml
+        environment = {name: value for name, value in os.environ.items() if name not in ignored}
+        if trusted_roots() is not None:  # trust what this machine trusts; the older and the newer name of the switch
+            environment = {"UV_NATIVE_TLS": "true", "UV_SYSTEM_CERTS": "true"} | environment
         result = subprocess.run(
             command,
             cwd=folder,
@@ -141,12 +165,14 @@ def _uv_error(
         return RemoteError(f"the Python index cannot be reached ({plain[-300:]}); {hint}")
     without = _NO_WHEEL.search(plain)
     if without:
-        name, version = without.groups()
-        platforms = [str(target.platform) for target in targets if target.platform.machine in plain] or [
+        name, version, marker = without.groups()
+        platforms = [str(target.platform) for target in targets if target.platform.machine in (marker or plain)] or [
             str(target.platform) for target in targets
         ]
         other = _version_with_wheel(name, version, requests, targets, offline)
-        return InputError(_no_wheel(name, version, platforms, False, other, targets[0], where))
+        return InputError(
+            _no_wheel(name, version, platforms, False, other, name in _asked(requests.requirements), targets[0], where)
+        )
     shown = text.replace("edgepack-image", "your environment")
     return InputError(f"{where}: the packages do not fit together on all platforms; change the versions:\n{shown}")
 
@@ -171,6 +197,7 @@ def _no_wheel(
     platforms: Sequence[str],
     has_source: bool,
     other: str | None,
+    direct: bool,
     target: Target,
     where: str,
 ) -> str:
@@ -180,8 +207,10 @@ def _no_wheel(
     )
     if has_source:
         text += ", only source code, which would have to be compiled on the target"
-    if other:
+    if other and direct:
         return f"{text}; version {other} has wheels for all platforms: ask for {name}=={other}"
+    if other:
+        return f"{text}; version {other} has, but another package asks for {version}: ask for another version of that"
     return (
         f"{text}; ask for another version, leave the platform out with --platform, or put a wheel of your own into "
         "a folder that a `--find-links` line under `pip:` names"
@@ -194,7 +223,7 @@ def _version_with_wheel(
     """The lowest newer version of a package that has wheels for all targets, else the highest older one, else None."""
     only_wheels = [*requests.options, "--only-binary", ":all:"]
     for operator, resolution in ((">", "lowest-direct"), ("<", "highest")):
-        project = _project([f"{name}{operator}{version}"], targets)
+        project = _project([f"{name}{operator}{version}"], targets, GPU_ONLY)
         solved = _run_uv(project, [*only_wheels, "--resolution", resolution], offline)
         if isinstance(solved, dict):
             for package in solved["packages"]:

@@ -98,10 +98,8 @@ class Target:
 def target_of(platform: Platform, python: str, debian: Iterable[DebPackage]) -> Target:
     """The target that a base makes: Python's and glibc's versions are read from its packages."""
     versions = {package.name: package.version.partition(":")[2] or package.version for package in debian}
-    full = versions[f"python{python}-minimal"].split("-")[0]
-    return Target(
-        platform, python, full.split("~")[0].split("+")[0], int(versions["libc6"].split(".")[1].split("-")[0])
-    )
+    full = re.split(r"[-~+]", versions[f"python{python}-minimal"])[0]
+    return Target(platform, python, full, int(re.split(r"[-~+.]", versions["libc6"])[1]))
 
 
 def digest_inputs(document: dict[str, Any]) -> str:
@@ -185,28 +183,59 @@ def parse_lock(text: str, where: str) -> PlatformLock:
     try:
         document = tomllib.loads(text)
         own = document["tool"][_TOOL]
+        python = re.fullmatch(r"==(\d+\.\d+)\.\*", document["requires-python"])
+        if python is None:
+            raise ValueError("requires-python is not of the form ==3.N.*")
         return PlatformLock(
-            own["platform"],
-            own["inputs"],
-            tuple(own["solved-for"]),
-            own["base"],
-            re.fullmatch(r"==(\d+\.\d+)\.\*", document["requires-python"])[1],  # type: ignore[index]
-            tuple(DebPackage(**package) for package in own["debian"]),
+            _text(own["platform"]),
+            _text(own["inputs"]),
+            tuple(_text(name) for name in own["solved-for"]),
+            _text(own["base"]),
+            python[1],
+            tuple(_parse_deb(package) for package in own["debian"]),
             tuple(_parse_wheel(package) for package in document["packages"]),
         )
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError, IndexError) as error:
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise DamagedDataError(
             f"{where}: not a lock file of edgepack ({error!r}); remove it, or make it anew with --lock"
         ) from error
 
 
+def _parse_deb(package: dict[str, Any]) -> DebPackage:
+    found = DebPackage(**package)
+    for value in (found.name, found.version, found.architecture, found.filename, found.archive):
+        _text(value)
+    _sha256(found.sha256)
+    _size(found.size_bytes)
+    return found
+
+
 def _parse_wheel(package: dict[str, Any]) -> Wheel:
     (wheel,) = package["wheels"]
+    size = wheel.get("size")
     return Wheel(
-        package["name"],
-        package["version"],
-        wheel["name"],
-        wheel["url"],
-        wheel["hashes"]["sha256"],
-        wheel.get("size"),
+        _text(package["name"]),
+        _text(package["version"]),
+        _text(wheel["name"]),
+        _text(wheel["url"]),
+        _sha256(wheel["hashes"]["sha256"]),
+        None if size is None else _size(size),
     )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a text")
+    return value
+
+
+def _size(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} is not a size")
+    return value
+
+
+def _sha256(value: Any) -> str:
+    if not re.fullmatch(r"[0-9a-f]{64}", _text(value)):
+        raise ValueError(f"{value!r} is not a SHA-256 digest")
+    return str(value)

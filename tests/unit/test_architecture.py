@@ -16,7 +16,8 @@ LAYERS = (
     ("edgepack.errors", "edgepack.oci.descriptor", "edgepack.oci.platform", "edgepack.models.naming"),
     ("edgepack.oci.reference", "edgepack.oci.image", "edgepack.models.record", "edgepack.deployment.problem"),
     # formats and pure logic
-    ("edgepack.files", "edgepack.layers.entry", "edgepack.base.apt", "edgepack.inference_config"),
+    ("edgepack.files", "edgepack.yaml_text"),
+    ("edgepack.layers.entry", "edgepack.base.apt", "edgepack.inference_config"),
     ("edgepack.resolve.conda_names",),
     ("edgepack.base.deb", "edgepack.base.root", "edgepack.layers", "edgepack.deployment", "edgepack.resolve.conda_env"),
     ("edgepack.resolve.lock",),
@@ -25,6 +26,7 @@ LAYERS = (
     ("edgepack.resolve.index", "edgepack.script_folder"),
     ("edgepack.project",),
     ("edgepack.plan", "edgepack.locking", "edgepack.module", "edgepack.sbom"),
+    ("edgepack.layer_making",),
     # verbs: they never import each other
     ("edgepack.build", "edgepack.engine", "edgepack.scaffold"),
     ("edgepack.cli",),

@@ -43,8 +43,8 @@ def test_verify_finds_every_damage(registry: ModelRegistry, request_: RegisterRe
     registry.register(replace(request_, name="other", child_paths=("sub",)))
     assert registry.verify().problems == ()
     assert registry.verify().records == 2
-    damage(registry.file_path(record, record.files[0]), b"weightz")
-    registry.file_path(record, record.files[1]).unlink()
+    damage(registry.file_path(record.files[0]), b"weightz")
+    registry.file_path(record.files[1]).unlink()
     found = registry.verify()
     assert [problem.split(":")[0] for problem in found.problems] == ["iris", "iris", "other"]
     assert len(registry.verify("other", 1).problems) == 1
@@ -54,18 +54,18 @@ def test_download_never_writes_damaged_files(
     registry: ModelRegistry, request_: RegisterRequest, tmp_path: Path
 ) -> None:
     record = registry.register(request_)
-    damage(registry.file_path(record, record.files[0]), b"weightz")
+    damage(registry.file_path(record.files[0]), b"weightz")
     with pytest.raises(DamagedDataError, match="is damaged"):
         registry.download(record, tmp_path / "out")
     assert list((tmp_path / "out").rglob("*.onnx")) == []
-    registry.file_path(record, record.files[0]).unlink()
+    registry.file_path(record.files[0]).unlink()
     with pytest.raises(DamagedDataError, match="is missing"):
         registry.download(record, tmp_path / "out")
 
 
 def test_registering_again_repairs_a_damaged_content(registry: ModelRegistry, request_: RegisterRequest) -> None:
     record = registry.register(request_)
-    damage(registry.file_path(record, record.files[0]), b"weightz")
+    damage(registry.file_path(record.files[0]), b"weightz")
     registry.register(request_)
     assert registry.verify().problems == ()
 

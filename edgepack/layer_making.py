@@ -1,0 +1,139 @@
+"""The layers of a plan: found in the cache, or fetched and made, for all platforms at the same time.
+
+Content becomes entries here, by the kind of content; entries become bytes in `layers.tarball`.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from importlib import import_module
+from pathlib import Path
+from typing import TypeVar
+
+from edgepack.base.apt import DebPackage
+from edgepack.base.debian import fetch_base, find_mirror, read_apt_sources
+from edgepack.download import Downloader, Remote
+from edgepack.layers.cache import LayerCache
+from edgepack.layers.entry import Entry, FileEntry
+from edgepack.layers.tarball import FORMAT
+from edgepack.oci.image import Layer
+from edgepack.oci.platform import Platform
+from edgepack.plan import INTERPRETER, BaseContent, BuildPlan, LayerPlan, WheelContent
+from edgepack.resolve.lock import Wheel
+
+_MAKERS = ("layers.entry", "layers.tarball", "layers.wheel", "base.deb", "base.root")
+_CONNECTIONS = 6
+_Result = TypeVar("_Result")
+
+
+def make_layers(
+    plan: BuildPlan,
+    cache: LayerCache,
+    downloader: Downloader,
+    say: Callable[[str], None],
+    warn: Callable[[str], None],
+) -> dict[str, tuple[Layer, bool]]:
+    """Every layer of the plan by key, and whether it came from the cache."""
+    wanted = {layer.key: (layer, image.platform) for image in plan.images for layer in image.layers}
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        found = dict(zip(wanted, pool.map(cache.find, wanted), strict=True))
+    missing = [pair for key, pair in wanted.items() if found[key] is None]
+    files = _fetch(missing, downloader)
+    if missing:
+        say(f"Making {len(missing)} of {len(wanted)} layers ...")
+
+    def make(pair: tuple[LayerPlan, Platform]) -> None:
+        layer, platform = pair
+        where = f"layer {layer.kind} ({layer.title}) for {platform}"
+        found[layer.key] = cache.make(layer.key, lambda: _entries(layer, platform, files, warn), where)
+
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        making = [pool.submit(make, pair) for pair in sorted(missing, key=lambda pair: -_weight(pair[0]))]
+        _results(making)
+    made: dict[str, tuple[Layer, bool]] = {}
+    remade = {layer.key for layer, _ in missing}
+    for key, digests in found.items():
+        layer = wanted[key][0]
+        if digests is None:
+            raise AssertionError(f"layer {layer.title} was not made")
+        made[key] = (
+            Layer(layer.kind, layer.title, digests.digest, digests.size_bytes, digests.diff_id),
+            key not in remade,
+        )
+    return made
+
+
+def _fetch(layers: Iterable[tuple[LayerPlan, Platform]], downloader: Downloader) -> dict[str, Path]:
+    """The files that the layers are made of, by SHA-256: from the cache or the network, several at a time."""
+    wheels: dict[str, Wheel] = {}
+    packages: dict[str, DebPackage] = {}
+    for layer, _ in layers:
+        if isinstance(layer.content, WheelContent):
+            wheels.update({wheel.sha256: wheel for wheel in layer.content.wheels})
+        elif isinstance(layer.content, BaseContent):
+            packages.update({package.sha256: package for package in layer.content.packages})
+    with ThreadPoolExecutor(max_workers=_CONNECTIONS) as pool:
+        jobs = [
+            (
+                wheel.sha256,
+                pool.submit(downloader.fetch, Remote(wheel.url, wheel.filename, wheel.sha256, wheel.size_bytes)),
+            )
+            for wheel in sorted(wheels.values(), key=lambda wheel: -(wheel.size_bytes or 0))
+        ]
+        if packages:
+            mirror = find_mirror(os.environ, read_apt_sources)
+            jobs += [
+                (sha256, pool.submit(fetch_base, package, mirror, downloader)) for sha256, package in packages.items()
+            ]
+        return dict(zip((sha256 for sha256, _ in jobs), _results([job for _, job in jobs]), strict=True))
+
+
+def _results(jobs: Sequence["Future[_Result]"]) -> list[_Result]:
+    """The results of all jobs; after a failure (or Ctrl-C), what has not begun need not begin."""
+    try:
+        return [job.result() for job in jobs]
+    finally:
+        for job in jobs:
+            job.cancel()
+
+
+def _entries(
+    layer: LayerPlan, platform: Platform, files: Mapping[str, Path], warn: Callable[[str], None]
+) -> list[Entry]:
+    content = layer.content
+    if isinstance(content, BaseContent):
+        from edgepack.base.deb import read_deb
+        from edgepack.base.root import root_entries
+
+        packages = [(package.name, *read_deb(files[package.sha256])) for package in content.packages]
+        return root_entries(packages, content.python, platform)
+    if isinstance(content, WheelContent):
+        from edgepack.layers.wheel import merged_entries, wheel_entries
+
+        wheels = [
+            (wheel.name, wheel_entries(files[wheel.sha256], content.site_folder, INTERPRETER))
+            for wheel in content.wheels
+        ]
+        entries, clashes = merged_entries(wheels)
+        for clash in clashes:
+            warn(clash)
+        return entries
+    return [FileEntry(*file) for file in content.files]
+
+
+def _weight(layer: LayerPlan) -> int:
+    if isinstance(layer.content, WheelContent):
+        return sum(wheel.size_bytes or 0 for wheel in layer.content.wheels)
+    if isinstance(layer.content, BaseContent):
+        return sum(package.size_bytes for package in layer.content.packages)
+    return sum(file.stat().st_size for _, file, *_ in layer.content.files)
+
+
+def maker_digest() -> str:
+    """A digest of the code that turns content into bytes: layers of an older edgepack are not mistaken for ours."""
+    digest = hashlib.sha256(FORMAT.encode())
+    for name in _MAKERS:
+        source = import_module(f"edgepack.{name}").__file__
+        digest.update(Path(source or "").read_bytes())
+    return digest.hexdigest()

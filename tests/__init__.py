@@ -1,0 +1,1 @@
+"""The tests; only the fakes are imported from here."""

@@ -1,0 +1,63 @@
+"""A lock survives the way to its text; a damaged one is refused or is a lock of the right shape."""
+
+import tomllib
+from contextlib import suppress
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from packaging.pylock import Pylock
+
+from edgepack.base.apt import DebPackage
+from edgepack.errors import DamagedDataError
+from edgepack.resolve.lock import PlatformLock, Wheel, encode_lock, parse_lock
+
+HASHES = st.from_regex(r"[0-9a-f]{64}", fullmatch=True)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+NAMES = st.from_regex(r"[a-z0-9]([a-z0-9]|-(?=[a-z0-9])){0,10}", fullmatch=True)
+VERSIONS = st.from_regex(r"(0|[1-9][0-9]?)(\.(0|[1-9][0-9]?)){0,2}", fullmatch=True)
+DEBS = st.builds(DebPackage, TEXTS, TEXTS, TEXTS, TEXTS, HASHES, st.integers(0, 2**40), TEXTS)
+
+
+@st.composite
+def wheels(draw: st.DrawFn) -> Wheel:
+    name, version = draw(NAMES), draw(VERSIONS)
+    filename = f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
+    size = draw(st.none() | st.integers(0, 2**40))
+    return Wheel(name, version, filename, f"https://example.com/{draw(NAMES)}/{filename}", draw(HASHES), size)
+
+
+LOCKS = st.builds(
+    PlatformLock,
+    platform=st.sampled_from(["linux/amd64", "linux/arm64"]),
+    inputs=HASHES,
+    solved_for=st.lists(st.sampled_from(["linux/amd64", "linux/arm64"]), max_size=2).map(tuple),
+    base=TEXTS,
+    python=st.from_regex(r"3\.[0-9]{1,2}", fullmatch=True),
+    debian=st.lists(DEBS, max_size=3).map(tuple),
+    wheels=st.lists(wheels(), max_size=3).map(tuple),
+)
+MARKER = "sys_platform == 'linux'"
+
+
+@settings(max_examples=40, deadline=None)
+@given(LOCKS)
+def test_what_is_written_is_read_and_is_a_standard_lock(lock: PlatformLock) -> None:
+    text = encode_lock(lock, MARKER)
+    assert parse_lock(text, "x") == lock
+    Pylock.from_dict(tomllib.loads(text))
+
+
+@settings(max_examples=100, deadline=None)
+@given(LOCKS, st.data())
+def test_a_damaged_lock(lock: PlatformLock, data: st.DataObject) -> None:
+    text = encode_lock(lock, MARKER)
+    start = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(start, min(len(text), start + 30)))
+    put = data.draw(st.sampled_from(["", "1", "[]", '"x"', "{}", "true", "\n", "[[packages]]\n", "2020-01-01"]) | TEXTS)
+    with suppress(DamagedDataError):
+        found = parse_lock(text[:start] + put + text[end:], "x")
+        assert isinstance(found.platform, str)
+        assert isinstance(found.inputs, str)
+        assert all(isinstance(name, str) for name in found.solved_for)
+        assert all(len(one.sha256) == 64 and isinstance(one.size_bytes, int) for one in found.debian)
+        assert all(len(one.sha256) == 64 and isinstance(one.url, str) for one in found.wheels)

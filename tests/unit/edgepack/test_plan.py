@@ -1,0 +1,239 @@
+"""Plans: which layers in which order, and keys that change exactly when the bytes would."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edgepack.base.apt import DebPackage
+from edgepack.errors import InputError
+from edgepack.models.record import ModelFile, ModelRecord
+from edgepack.oci.platform import AMD64, ARM64, Platform
+from edgepack.oci.reference import parse_image_reference
+from edgepack.plan import (
+    LARGE_MODEL_BYTES,
+    LARGE_WHEEL_BYTES,
+    MOST_LARGE_LAYERS,
+    BaseContent,
+    BuildPlan,
+    FileContent,
+    Material,
+    WheelContent,
+    plan_build,
+)
+from edgepack.project import ModuleOptions, Recipe
+from edgepack.resolve.conda_env import PackageRequests
+from edgepack.resolve.lock import PlatformLock, Wheel
+from edgepack.script_folder import Script
+
+PLATFORMS = (AMD64, ARM64)
+
+
+def wheel(name: str, size: int | None = 1000, sha256: str = "") -> Wheel:
+    filename = f"{name}-1.0-py3-none-any.whl"
+    return Wheel(name, "1.0", filename, f"https://example.com/{filename}", sha256 or f"{name:0<64}", size)
+
+
+def lock(platform: Platform, *wheels: Wheel) -> PlatformLock:
+    debs = [DebPackage(name, "1", platform.debian, "", f"{name}-{platform.debian}", 1) for name in ("libc6", "tzdata")]
+    return PlatformLock(str(platform), "inputs", ("x",), "debian:bookworm", "3.11", tuple(debs), wheels)
+
+
+def model(name: str = "iris", version: int = 1, *files: ModelFile, framework: str | None = None) -> ModelRecord:
+    return ModelRecord(
+        name=name,
+        version=version,
+        files=files or (ModelFile("model.bin", 10, "a" * 64, False),),
+        created_utc="2026-01-01T00:00:00Z",
+        framework=framework,
+    )
+
+
+SCRIPT = Script(
+    "score.py", (("labels.txt", Path("/here/labels.txt"), False), ("score.py", Path("/here/score.py"), False)), "source"
+)
+RECIPE = Recipe(
+    name="sample",
+    models=(),
+    script=SCRIPT,
+    requests=PackageRequests(),
+    variables={},
+    platforms=PLATFORMS,
+    base="debian:bookworm",
+    image=parse_image_reference("sample"),
+    module=ModuleOptions("sample"),
+    lock_folder=Path(),
+    environment_file="env.yml",
+)
+MATERIAL = Material(
+    model_path=lambda file: Path("/registry/iris", file.path),
+    agent_files=[("__init__.py", Path("/agent/__init__.py"), "b" * 64)],
+    script_hashes={"score.py": "c" * 64, "labels.txt": "d" * 64},
+    agent_version="0.1",
+    maker="maker",
+)
+WHEELS = (wheel("big", LARGE_WHEEL_BYTES), wheel("huge", LARGE_WHEEL_BYTES * 9), wheel("one"), wheel("two", None))
+
+
+def plan(
+    recipe: Recipe = RECIPE,
+    models: Sequence[ModelRecord] = (model(),),
+    locks: Mapping[Platform, PlatformLock] | None = None,
+    material: Material = MATERIAL,
+) -> BuildPlan:
+    chosen = locks or {platform: lock(platform, *WHEELS) for platform in PLATFORMS}
+    return plan_build(recipe, models, chosen, material)
+
+
+def titles(found: BuildPlan, number: int = 0) -> list[str]:
+    return [f"{layer.kind}: {layer.title}" for layer in found.images[number].layers]
+
+
+def changed(one: BuildPlan, other: BuildPlan) -> set[str]:
+    """Kinds of the layers of `other` whose key is not among those of `one`."""
+    keys = {layer.key for image in one.images for layer in image.layers}
+    return {layer.kind for image in other.images for layer in image.layers if layer.key not in keys}
+
+
+def test_layers_go_from_what_changes_least() -> None:
+    found = plan()
+    assert (
+        titles(found)
+        == titles(found, 1)
+        == [
+            "base: debian:bookworm",
+            "packages: big 1.0",
+            "packages: huge 1.0",
+            "packages: 2 packages",
+            "agent: device_agent 0.1",
+            "model: iris:1 model.bin",
+            "script: score.py",
+        ]
+    )
+
+
+def test_where_files_go() -> None:
+    base, big, _, small, agent, weights, script = plan().images[1].layers
+    assert isinstance(base.content, BaseContent)
+    assert [package.architecture for package in base.content.packages] == ["arm64", "arm64"]
+    assert isinstance(big.content, WheelContent)
+    assert big.content.site_folder == "usr/local/lib/python3.11/dist-packages"
+    assert isinstance(small.content, WheelContent)
+    assert [one.name for one in small.content.wheels] == ["one", "two"]
+    assert isinstance(agent.content, FileContent)
+    assert agent.content.files[0][0] == "usr/local/lib/python3.11/dist-packages/device_agent/__init__.py"
+    assert isinstance(weights.content, FileContent)
+    assert weights.content.files == (
+        ("var/azureml-app/azureml-models/iris/1/model.bin", Path("/registry/iris/model.bin"), False, "a" * 64),
+    )
+    assert isinstance(script.content, FileContent)
+    assert [path for path, *_ in script.content.files] == [
+        "var/azureml-app/source/labels.txt",
+        "var/azureml-app/source/score.py",
+    ]
+
+
+def test_platforms_share_what_is_the_same_for_both() -> None:
+    amd64, arm64 = plan().images
+    shared = {layer.key for layer in amd64.layers} & {layer.key for layer in arm64.layers}
+    kinds = [layer.kind for layer in amd64.layers if layer.key in shared]
+    assert kinds == ["packages", "packages", "packages", "agent", "model", "script"]
+
+
+def test_the_same_input_has_the_same_keys() -> None:
+    assert plan().document() == plan().document()
+    elsewhere = replace(
+        SCRIPT, files=tuple((name, Path("/elsewhere") / name, mode) for name, _, mode in SCRIPT.files), warnings=("x",)
+    )
+    moved = replace(MATERIAL, model_path=lambda _: Path("/other"), agent_files=[("__init__.py", Path("/o"), "b" * 64)])
+    assert changed(plan(), plan(replace(RECIPE, script=elsewhere, notes=("x",)), material=moved)) == set()
+    assert changed(plan(), plan(replace(RECIPE, image=parse_image_reference("x:y"), variables={"A": "1"}))) == set()
+
+
+def test_an_edited_script_changes_the_script_layer_alone() -> None:
+    edited = replace(MATERIAL, script_hashes={**MATERIAL.script_hashes, "score.py": "e" * 64})
+    assert changed(plan(), plan(material=edited)) == {"script"}
+    renamed = replace(SCRIPT, source_name="src")
+    assert changed(plan(), plan(replace(RECIPE, script=renamed))) == {"script"}
+
+
+def test_each_other_change_changes_its_own_layer_alone() -> None:
+    assert changed(plan(), plan(material=replace(MATERIAL, agent_files=[("x", Path("/x"), "f" * 64)]))) == {"agent"}
+    executable = ModelFile("model.bin", 10, "a" * 64, True)
+    for record in (model("iris", 2), model("other"), model("iris", 1, executable)):
+        assert changed(plan(), plan(models=[record])) == {"model"}
+    other = {platform: lock(platform, *WHEELS[:3], wheel("two", None, "9" * 64)) for platform in PLATFORMS}
+    assert changed(plan(), plan(locks=other)) == {"packages"}
+    assert len({layer.key for image in plan(locks=other).images for layer in image.layers}) == 8
+
+
+def test_a_change_of_the_maker_changes_every_layer() -> None:
+    kinds = changed(plan(), plan(material=replace(MATERIAL, maker="newer")))
+    assert kinds == {"base", "packages", "agent", "model", "script"}
+
+
+def test_large_files_of_a_model_are_layers_of_their_own() -> None:
+    files = [
+        ModelFile(f"{name}.bin", size, f"{name:0<64}", False)
+        for name, size in (("a", LARGE_MODEL_BYTES), ("b", LARGE_MODEL_BYTES + 1), ("small", 5), ("tiny", 1))
+    ]
+    layers = [title for title in titles(plan(models=[model("m", 3, *files)])) if title.startswith("model")]
+    assert layers == ["model: m:3 2 files", "model: m:3 a.bin", "model: m:3 b.bin"]
+
+
+def test_there_are_never_too_many_layers() -> None:
+    wheels = [wheel(f"w{number:03}", LARGE_WHEEL_BYTES + number) for number in range(100)]
+    files = [ModelFile(f"f{number:03}", LARGE_MODEL_BYTES + number, f"{number:064}", False) for number in range(100)]
+    locks = {platform: lock(platform, *wheels) for platform in PLATFORMS}
+    image = plan(models=[model("m", 1, *files)], locks=locks).images[0]
+    assert len(image.layers) == 2 * (MOST_LARGE_LAYERS + 1) + 3
+    held = [one for layer in image.layers if isinstance(layer.content, WheelContent) for one in layer.content.wheels]
+    assert sorted(held, key=lambda one: one.name) == wheels
+    models = [
+        path
+        for layer in image.layers
+        if layer.kind == "model" and isinstance(layer.content, FileContent)
+        for path, *_ in layer.content.files
+    ]
+    assert len(models) == len(set(models)) == 100
+
+
+def test_a_model_alone_is_served_if_it_is_onnx() -> None:
+    bare = replace(RECIPE, script=None)
+    found = plan(bare, [model(framework="Onnx")])
+    assert titles(found)[-1].startswith("model")
+    assert found.images[0].run.environment["EDGEPACK_ENTRY_MODULE"] == "device_agent.onnx_script"
+    for models, shown in (
+        ([], "here: no model"),
+        ([model()], "here: iris:1 (no framework)"),
+        ([model(framework="ScikitLearn")], "here: iris:1 (ScikitLearn)"),
+        ([model(framework="Onnx"), model("b", framework="Onnx")], "here: iris:1 (Onnx), b:1 (Onnx)"),
+    ):
+        with pytest.raises(InputError, match="no entry script") as caught:
+            plan(bare, models)
+        assert shown in str(caught.value)
+
+
+def test_what_the_engine_is_to_run() -> None:
+    run = plan(replace(RECIPE, variables={"MINE": "1", "LANG": "de_DE"})).images[0].run
+    assert run.entry_point == ("/usr/bin/python3", "-m", "device_agent")
+    assert (run.user, run.working_folder, run.volumes) == ("1000", "/var/azureml-app", ("/var/lib/edgepack",))
+    assert run.environment["MINE"] == "1"
+    assert run.environment["LANG"] == "de_DE"
+    assert run.environment["AZUREML_MODEL_DIR"] == "/var/azureml-app/azureml-models/iris/1"
+    assert run.environment["AZUREML_ENTRY_SCRIPT"] == "source/score.py"
+    several = plan(models=[model(), model("b", 2)]).images[0].run
+    assert several.environment["AZUREML_MODEL_DIR"] == "/var/azureml-app/azureml-models"
+    assert several.labels["io.edgepack.models"] == "iris:1,b:2"
+
+
+def test_the_document_of_a_plan() -> None:
+    document = plan().document()
+    assert list(document) == ["linux/amd64", "linux/arm64"]
+    layers = document["linux/arm64"]["layers"]
+    assert [set(layer) for layer in layers] == [{"kind", "title", "key", "holds"}] * 7
+    assert layers[0]["holds"] == ["libc6 1", "tzdata 1"]
+    assert layers[3]["holds"] == ["one 1.0", "two 1.0"]
+    assert layers[-1]["holds"] == ["var/azureml-app/source/labels.txt", "var/azureml-app/source/score.py"]
+    assert document["linux/arm64"]["config"]["User"] == "1000"
