@@ -91,8 +91,7 @@ def _read_locks(recipe: Recipe, inputs: str) -> dict[Platform, PlatformLock] | N
         if lock.inputs != inputs or lock.base != recipe.base or lock.platform != str(platform):
             return None
         found[platform] = lock
-    solved_together = {lock.solved_for for lock in found.values()}
-    if len(solved_together) != 1 or not {str(platform) for platform in found} <= set(*solved_together):
+    if len({(lock.solution, lock.solved_for) for lock in found.values()}) != 1:
         return None
     return found
 
@@ -108,9 +107,12 @@ def _make_locks(
     targets = {platform: target_of(platform, release.python, debian[platform]) for platform in recipe.platforms}
     wheels = resolve(requests, tuple(targets.values()), recipe.environment_file, offline=offline)
     solved_for = tuple(str(platform) for platform in recipe.platforms)
+    files = [package.sha256 for platform in targets for package in debian[platform]]
+    files += [wheel.sha256 for target in targets.values() for wheel in wheels[target]]
+    solution = digest_inputs({"files": files})
     return {
         platform: PlatformLock(
-            str(platform), inputs, solved_for, recipe.base, release.python, debian[platform], wheels[target]
+            str(platform), inputs, solved_for, solution, recipe.base, release.python, debian[platform], wheels[target]
         )
         for platform, target in targets.items()
     }

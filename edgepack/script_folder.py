@@ -126,7 +126,10 @@ def _kept_by_ignore_file(root: Path) -> Callable[[str], bool]:
 
     for name in (".amlignore", ".gitignore"):
         if (root / name).is_file():
-            left_out = pathspec.PathSpec.from_lines("gitwildmatch", _read(root / name).splitlines())
+            try:
+                left_out = pathspec.GitIgnoreSpec.from_lines(_read(root / name).splitlines())
+            except ValueError as error:
+                raise InputError(f"{root / name}: {error}") from error
             return lambda path: not left_out.match_file(path)
     return lambda _path: True
 

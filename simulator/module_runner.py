@@ -96,10 +96,9 @@ def module_command(
     config = content.config["config"]
     entry = config["Entrypoint"]
     binary = root / (root / entry[0].lstrip("/")).resolve().relative_to(root.resolve())
+    loader = f"{root}/usr/lib/{target.multiarch}/{target.loader}"
     libraries = f"{root}/usr/lib/{target.multiarch}:{root}/usr/lib"
-    python.write_text(
-        f'#!/bin/sh\nexec "{root}/{target.loader}" --argv0 "{python}" --library-path "{libraries}" "{binary}" "$@"\n'
-    )
+    python.write_text(f'#!/bin/sh\nexec "{loader}" --argv0 "{python}" --library-path "{libraries}" "{binary}" "$@"\n')
     python.chmod(0o755)
     environment = dict(variable.split("=", 1) for variable in config["Env"])
     moved = {name: re.sub(rf"(^|:)/{APP_ROOT}", rf"\1{root}/{APP_ROOT}", value) for name, value in environment.items()}

@@ -14,7 +14,7 @@ class Platform:
     debian: str
     machine: str  # what uname -m says there, as in wheel tags and markers
     multiarch: str  # Debian's folder for libraries
-    loader: str  # the dynamic loader's path inside a root file system
+    loader: str  # the dynamic loader, in that folder
 
     def __str__(self) -> str:
         return f"{self.os}/{self.architecture}"
@@ -29,8 +29,8 @@ class Platform:
         return {"architecture": self.architecture, "os": self.os}
 
 
-AMD64 = Platform("linux", "amd64", "amd64", "x86_64", "x86_64-linux-gnu", "usr/lib64/ld-linux-x86-64.so.2")
-ARM64 = Platform("linux", "arm64", "arm64", "aarch64", "aarch64-linux-gnu", "usr/lib/ld-linux-aarch64.so.1")
+AMD64 = Platform("linux", "amd64", "amd64", "x86_64", "x86_64-linux-gnu", "ld-linux-x86-64.so.2")
+ARM64 = Platform("linux", "arm64", "arm64", "aarch64", "aarch64-linux-gnu", "ld-linux-aarch64.so.1")
 PLATFORMS = {str(platform): platform for platform in (AMD64, ARM64)}
 
 

@@ -40,12 +40,14 @@ class Wheel:
 class PlatformLock:
     """All that one platform's image takes from the outside.
 
-    `inputs` is the digest of what was asked for; `solved_for` names the platforms that were resolved together.
+    `inputs` is the digest of what was asked for; `solved_for` names the platforms that were resolved together, and
+    `solution` is the digest of all that was found for them: locks of one solution belong together.
     """
 
     platform: str
     inputs: str
     solved_for: tuple[str, ...]
+    solution: str
     base: str
     python: str
     debian: tuple[DebPackage, ...]
@@ -166,6 +168,7 @@ def encode_lock(lock: PlatformLock, marker: str) -> str:
                 "platform": lock.platform,
                 "inputs": lock.inputs,
                 "solved-for": list(lock.solved_for),
+                "solution": lock.solution,
                 "base": lock.base,
                 "debian": [asdict(package) for package in lock.debian],
             }
@@ -190,6 +193,7 @@ def parse_lock(text: str, where: str) -> PlatformLock:
             _text(own["platform"]),
             _text(own["inputs"]),
             tuple(_text(name) for name in own["solved-for"]),
+            _text(own["solution"]),
             _text(own["base"]),
             python[1],
             tuple(_parse_deb(package) for package in own["debian"]),

@@ -21,13 +21,15 @@ class Reply:
 class FileServer:
     """Serves `files` (body by path) at `url`; answers in `script` come first, each once. A context manager.
 
-    `requests` lists the paths asked for. Ranges are not known, as on many mirrors.
+    `requests` lists the paths asked for, `headers` has those of the last request for a path.
+    Ranges are not known, as on many mirrors.
     """
 
     def __init__(self, files: Mapping[str, bytes] | None = None) -> None:
         self.files: dict[str, bytes] = dict(files or {})
         self.script: dict[str, list[Reply]] = {}
         self.requests: list[str] = []
+        self.headers: dict[str, dict[str, str]] = {}
         self._lock = threading.Lock()
         owner = self
 
@@ -72,6 +74,7 @@ class FileServer:
         path = request.path
         with self._lock:
             self.requests.append(path)
+            self.headers[path] = dict(request.headers)
             planned = self.script.get(path)
             if planned:
                 reply = planned.pop(0)

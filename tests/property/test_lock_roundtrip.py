@@ -30,6 +30,7 @@ LOCKS = st.builds(
     PlatformLock,
     platform=st.sampled_from(["linux/amd64", "linux/arm64"]),
     inputs=HASHES,
+    solution=st.text("0123456789abcdef", min_size=64, max_size=64),
     solved_for=st.lists(st.sampled_from(["linux/amd64", "linux/arm64"]), max_size=2).map(tuple),
     base=TEXTS,
     python=st.from_regex(r"3\.[0-9]{1,2}", fullmatch=True),

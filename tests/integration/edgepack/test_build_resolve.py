@@ -225,3 +225,20 @@ def test_an_index_that_fails(server: FileServer, status: int) -> None:
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     text = error_text(InputError, requests(tmp_path / "nowhere", "plain"))
     assert "nowhere" in text
+
+
+def test_packages_linked_to_gpu_wheels_keep_them(tmp_path: Path) -> None:
+    """`torch` cannot be imported without the wheels that others do without."""
+    for wheel in (FakeWheel("torch", requires=("nvidia-cublas-cu12",)), FakeWheel("nvidia-cublas-cu12")):
+        (tmp_path / wheel.filename).write_bytes(wheel.build())
+    assert names(tmp_path, "torch") == [["nvidia-cublas-cu12 1.0", "torch 1.0"]] * 2
+
+
+def test_advice_for_a_package_that_another_asks_for(folder: Path, tmp_path: Path) -> None:
+    wheel = FakeWheel("asks-for-late", requires=("late==1.0",))
+    (tmp_path / wheel.filename).write_bytes(wheel.build())
+    asked = requests(folder, "asks-for-late")
+    options = (*asked.options, "--find-links", str(tmp_path))
+    text = error_text(InputError, PackageRequests(asked.requirements, options=options))
+    assert "late 1.0 has no wheel for linux/arm64" in text
+    assert "ask for late==" not in text

@@ -37,7 +37,7 @@ def wheel(name: str, size: int | None = 1000, sha256: str = "") -> Wheel:
 
 def lock(platform: Platform, *wheels: Wheel) -> PlatformLock:
     debs = [DebPackage(name, "1", platform.debian, "", f"{name}-{platform.debian}", 1) for name in ("libc6", "tzdata")]
-    return PlatformLock(str(platform), "inputs", ("x",), "debian:bookworm", "3.11", tuple(debs), wheels)
+    return PlatformLock(str(platform), "inputs", ("x",), "solution", "debian:bookworm", "3.11", tuple(debs), wheels)
 
 
 def model(name: str = "iris", version: int = 1, *files: ModelFile, framework: str | None = None) -> ModelRecord:

@@ -181,3 +181,16 @@ def test_two_wheels_with_different_files_of_one_name(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         write_layer([entry for _, one in wheels for entry in one], io.BytesIO(), "layer packages")
     assert caught.value.problems == (f"layer packages: two different files are both called '{SITE}/shared/x.py'",)
+
+
+def test_of_files_that_two_wheels_bring_the_last_is_used_and_both_are_named() -> None:
+    one: list[Entry] = [FileEntry("site/tests/__init__.py", b"one"), FileEntry("site/one.py", b"1")]
+    two: list[Entry] = [FileEntry("site/tests/__init__.py", b"two"), FileEntry("site/two.py", b"2")]
+    entries, clashes = merged_entries([("one", one), ("two", two)])
+    assert {entry.path: entry.content for entry in entries if isinstance(entry, FileEntry)} == {
+        "site/tests/__init__.py": b"two",
+        "site/one.py": b"1",
+        "site/two.py": b"2",
+    }
+    assert clashes == ["one and two both bring site/tests/__init__.py; that of two is used"]
+    assert merged_entries([("one", one), ("same", one)])[1] == []

@@ -9,7 +9,7 @@ import pytest
 
 from edgepack.errors import InputError, RemoteError
 from edgepack.models import registry as registry_module
-from edgepack.models.record import ModelFile, RecordChange, ResourceConfiguration
+from edgepack.models.record import RecordChange, ResourceConfiguration
 from edgepack.models.registry import ModelRegistry
 from edgepack.models.request import RegisterRequest
 from edgepack.models.source import FileState

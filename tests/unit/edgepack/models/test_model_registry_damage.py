@@ -1,5 +1,6 @@
 """The registry when stored bytes are damaged, or files change while they are registered."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -127,11 +128,13 @@ def test_a_folder_that_changes_meanwhile(registry: ModelRegistry, request_: Regi
         "shrink": lambda: weights.write_bytes(b""),
     }
     told: list[int] = []
+    one_at_a_time = threading.Lock()  # several threads copy files
 
     def once(count: int) -> None:
-        if not told:
-            changes[change]()
-        told.append(count)
+        with one_at_a_time:
+            if not told:
+                changes[change]()
+            told.append(count)
 
     with pytest.raises(InputError):
         registry.register(request_, on_bytes=once)

@@ -293,3 +293,9 @@ def test_empty_sections() -> None:
 def test_all_problems_are_reported_together() -> None:
     found: Any = problems("numpy=1|2", "x y z w", pip=("-e .", "./local", "six==x", "numpy"))
     assert len(found) == 5
+
+
+def test_what_needs_a_screen_or_nothing_at_all() -> None:
+    found = parse("cpuonly", "nodefaults", pip=("opencv-python==4.10.0.84",))
+    assert found.requirements == ("opencv-python-headless==4.10.0.84",)
+    assert any("opencv-python-headless" in note for note in found.notes)

@@ -29,6 +29,7 @@ LOCK = PlatformLock(
     "linux/arm64",
     HASH,
     ("linux/amd64", "linux/arm64"),
+    HASH,
     "debian:bookworm",
     "3.11",
     (LIBC, PYTHON),
