@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edgepack import __version__
+from edgepack.base.debian import find_release
 from edgepack.download import Downloader, index_credentials
 from edgepack.errors import InputError
 from edgepack.files import exclusive, hash_file, write_file
@@ -96,6 +97,7 @@ def _downloader(recipe: Recipe, settings: BuildSettings) -> Downloader:
 
 def dry_run(recipe: Recipe, settings: BuildSettings) -> dict[str, Any]:
     """The plan of a build as a document; locks are made if need be, nothing else."""
+    _tell_about(recipe, settings)
     with _downloader(recipe, settings) as downloader:
         return prepare(recipe, settings, downloader).plan.document()
 
@@ -107,10 +109,7 @@ def build(recipe: Recipe, settings: BuildSettings) -> dict[str, Any]:
         InputError, RemoteError, DamagedDataError: see `edgepack.errors`; the former output is then untouched or whole.
     """
     started = time.monotonic()
-    for text in recipe.warnings:
-        settings.warn(text)
-    for text in recipe.notes:
-        settings.say(f"note: {text}")
+    _tell_about(recipe, settings)
     if not zlib_is_reference():
         settings.warn(
             "this machine's zlib compresses differently from stock zlib: the image is sound and its configuration "
@@ -124,7 +123,7 @@ def build(recipe: Recipe, settings: BuildSettings) -> dict[str, Any]:
         _downloader(recipe, settings) as downloader,
     ):
         prepared = prepare(recipe, settings, downloader)
-        _warn_about(recipe, prepared, settings)
+        _warn_about(prepared, settings)
         layers = LayerCache(cache)
         made = make_layers(prepared.plan, layers, downloader, settings.say, settings.warn)
         images = tuple(
@@ -168,14 +167,22 @@ def _write_documents(recipe: Recipe, prepared: Prepared, digest: str, output: Pa
     write_file(output / "deployment.json", (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode())
 
 
-def _warn_about(recipe: Recipe, prepared: Prepared, settings: BuildSettings) -> None:
-    python = next(iter(prepared.locks.values())).python
-    pinned = recipe.requests.python
+def _tell_about(recipe: Recipe, settings: BuildSettings) -> None:
+    for text in recipe.warnings:
+        settings.warn(text)
+    for text in recipe.notes:
+        settings.say(f"note: {text}")
+    python, pinned = find_release(recipe.base).python, recipe.requests.python
     if pinned and not python_fits(pinned, python):
         settings.warn(
             f"{recipe.environment_file} asks for Python {pinned}; {recipe.base} has Python {python}. Models pickled "
             "under another Python usually load; check yours with its sample request"
         )
+    if recipe.image.registry is None:
+        settings.say(f"note: the image name {recipe.image} has no registry; to deploy it, give -t REGISTRY/NAME:TAG")
+
+
+def _warn_about(prepared: Prepared, settings: BuildSettings) -> None:
     huge = {
         f"{wheel.name} {wheel.version} ({(wheel.size_bytes or 0) // 1_000_000} MB, {platform})"
         for platform, lock in prepared.locks.items()
@@ -184,8 +191,6 @@ def _warn_about(recipe: Recipe, prepared: Prepared, settings: BuildSettings) -> 
     }
     if huge:
         settings.warn(f"very large packages for an edge device: {', '.join(sorted(huge))}")
-    if recipe.image.registry is None:
-        settings.say(f"note: the image name {recipe.image} has no registry; to deploy it, give -t REGISTRY/NAME:TAG")
 
 
 def _material(recipe: Recipe, registry: ModelRegistry) -> Material:

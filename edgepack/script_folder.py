@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from device_agent.script_check import scan_script, script_warnings
 from edgepack.errors import InputError
 from edgepack.inference_config import InferenceConfig
@@ -108,7 +111,13 @@ def package_requests(
     if script is None or not requests.replaced:
         return requests
     imported = {name for _, file, _ in script.files if file.suffix == ".py" for name in _imports(_read(file))}
-    return with_requirements(requests, (CAME_ALONG[name] for name in sorted(imported & CAME_ALONG.keys())))
+    named = {canonicalize_name(Requirement(text).name) for text in requests.requirements}
+    more = [CAME_ALONG[name] for name in sorted(imported & CAME_ALONG.keys()) if CAME_ALONG[name] not in named]
+    if more and not config.conda_file and config.conda is None:
+        note = f"no conda file: {', '.join(more)} added, which the script imports"
+    else:
+        note = f"{', '.join(more)} added: the script imports what azureml-defaults used to bring"
+    return replace(with_requirements(requests, more), notes=(*requests.notes, *([note] if more else [])))
 
 
 def _find(name: str, folders: Sequence[Path], what: str, *, folder: bool) -> Path:

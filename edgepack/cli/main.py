@@ -63,7 +63,9 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, "-V", "--version", prog_name="edgepack")
-@click.option("--workspace", metavar="DIR", help="Where registered models and caches are kept.")
+@click.option(
+    "--workspace", metavar="DIR", help="Where registered models and caches are kept. Default: .edgepack of the project."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
 @click.option("-q", "--quiet", count=True, help="Only results, warnings and errors.")
 @click.option("-v", "--verbose", count=True, help="With errors, say where they came from.")

@@ -105,6 +105,20 @@ CAME_ALONG = {
 # Packages whose Linux wheels are linked against the graphics-processor wheels below and cannot be imported without.
 LINKED_TO_GPU = frozenset({"torch"})
 
+# The first version whose wheels work with numpy 2; older ones do not say that they cannot, and fail at import.
+NUMPY_2_SINCE = {
+    "gensim": "4.3.3",
+    "h5py": "3.11",
+    "matplotlib": "3.8.4",
+    "onnxruntime": "1.19",
+    "opencv-contrib-python-headless": "4.10",
+    "opencv-python-headless": "4.10",
+    "pandas": "2.2.2",
+    "pyarrow": "16",
+    "scikit-learn": "1.4.2",
+    "statsmodels": "0.14.2",
+}
+
 # The same software without windows on a screen, which need libraries that neither wheels nor the base have.
 HEADLESS = {
     "opencv-python": "opencv-python-headless",

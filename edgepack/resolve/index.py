@@ -17,11 +17,12 @@ from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from edgepack.download import trusted_roots
 from edgepack.errors import InputError, RemoteError
 from edgepack.resolve.conda_env import PackageRequests
-from edgepack.resolve.conda_names import GPU_ONLY, LINKED_TO_GPU
+from edgepack.resolve.conda_names import GPU_ONLY, LINKED_TO_GPU, NUMPY_2_SINCE
 from edgepack.resolve.lock import NoWheel, Target, Wheel, select_wheels
 
 _NETWORK = re.compile(
@@ -55,9 +56,14 @@ def resolve(
         RemoteError: the index cannot be reached.
     """
     requests = replace(requests, options=tuple(_absolute(requests)))
-    solved = _run_uv(_project(requests.requirements, targets, GPU_ONLY), requests.options, offline)
+    requirements, left_out = requests.requirements, GPU_ONLY
+    solved = _run_uv(_project(requirements, targets, left_out), requests.options, offline)
     if isinstance(solved, dict) and any(package["name"] in LINKED_TO_GPU for package in solved["packages"]):
-        solved = _run_uv(_project(requests.requirements, targets, ()), requests.options, offline)
+        left_out = ()
+        solved = _run_uv(_project(requirements, targets, left_out), requests.options, offline)
+    if isinstance(solved, dict) and _breaks_on_numpy_2(solved):
+        requirements = (*requirements, "numpy<2")
+        solved = _run_uv(_project(requirements, targets, left_out), requests.options, offline)
     if isinstance(solved, str):
         raise _uv_error(solved, requests, targets, where, offline)
     found: dict[Target, tuple[Wheel, ...]] = {}
@@ -80,6 +86,14 @@ def resolve(
         for (name, version), packages in missing.items()
     )
     return found
+
+
+def _breaks_on_numpy_2(solved: dict[str, Any]) -> bool:
+    """Has the solution numpy 2 beside a package whose wheels were built for numpy 1?"""
+    versions = {package["name"]: Version(package["version"]) for package in solved["packages"]}
+    if "numpy" not in versions or versions["numpy"] < Version("2"):
+        return False
+    return any(name in versions and versions[name] < Version(since) for name, since in NUMPY_2_SINCE.items())
 
 
 def _absolute(requests: PackageRequests) -> Iterator[str]:

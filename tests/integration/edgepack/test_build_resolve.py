@@ -242,3 +242,15 @@ def test_advice_for_a_package_that_another_asks_for(folder: Path, tmp_path: Path
     text = error_text(InputError, PackageRequests(asked.requirements, options=options))
     assert "late 1.0 has no wheel for linux/arm64" in text
     assert "ask for late==" not in text
+
+
+def test_wheels_built_for_numpy_1_get_numpy_1(tmp_path: Path) -> None:
+    for wheel in (
+        FakeWheel("numpy", "1.26.4"),
+        FakeWheel("numpy", "2.4.0"),
+        FakeWheel("scikit-learn", "1.2.2", requires=("numpy>=1.17",)),
+        FakeWheel("scikit-learn", "1.7.0", requires=("numpy>=1.22",)),
+    ):
+        (tmp_path / wheel.filename).write_bytes(wheel.build())
+    assert names(tmp_path, "numpy", "scikit-learn==1.2.2") == [["numpy 1.26.4", "scikit-learn 1.2.2"]] * 2
+    assert names(tmp_path, "numpy", "scikit-learn") == [["numpy 2.4.0", "scikit-learn 1.7.0"]] * 2
