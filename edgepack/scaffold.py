@@ -12,7 +12,6 @@ from edgepack.errors import InputError
 from edgepack.models.registry import ModelRegistry
 from edgepack.models.request import RegisterRequest
 
-EXAMPLES = ("onnx", "sklearn", "blank")
 _MODELS = {"onnx": ("digits", "Onnx"), "sklearn": ("iris", "ScikitLearn")}
 _TEMPLATED = "edgepack.yaml"
 

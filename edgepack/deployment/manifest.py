@@ -12,7 +12,7 @@ from typing import Any
 from edgepack.deployment.create_options import PIECE_CHARACTERS, chunk, merge, minified
 from edgepack.deployment.problem import DESIRED, shown
 from edgepack.deployment.route_shape import can_be_spelled
-from edgepack.deployment.validate import problems
+from edgepack.deployment.validate import errors, problems
 from edgepack.errors import InputError
 
 SCHEMA_VERSION = "1.1"
@@ -109,11 +109,7 @@ def deployment_manifest(
     InputError.raise_if_any(
         (
             *(f"there are several modules called {name}: rename all but one" for name in twice),
-            *(
-                f"deployment manifest, {problem.pointer}: {problem.message}"
-                for problem in problems(manifest)
-                if problem.severity == "error"
-            ),
+            *(f"deployment manifest, {problem.pointer}: {problem.message}" for problem in errors(problems(manifest))),
         )
     )
     return manifest
