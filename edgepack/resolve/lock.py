@@ -199,7 +199,7 @@ def parse_lock(text: str, where: str) -> PlatformLock:
             tuple(_parse_deb(package) for package in own["debian"]),
             tuple(_parse_wheel(package) for package in document["packages"]),
         )
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError, RecursionError) as error:
+    except (tomllib.TOMLDecodeError, LookupError, AttributeError, TypeError, ValueError, RecursionError) as error:
         raise DamagedDataError(
             f"{where}: not a lock file of edgepack ({error!r}); remove it, or make it anew with --lock"
         ) from error

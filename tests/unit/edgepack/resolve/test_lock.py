@@ -1,5 +1,6 @@
 """Locks as texts, targets, and which wheel a target takes."""
 
+import re
 import tomllib
 from typing import Any
 
@@ -193,3 +194,10 @@ def test_a_resolver_that_writes_nonsense() -> None:
     lock["packages"][0]["wheels"] = "none"
     with pytest.raises(DamagedDataError, match="the resolver's lock cannot be read"):
         select_wheels(lock, TARGETS[AMD64])
+
+
+def test_wheels_that_are_no_list_of_tables() -> None:
+    text = re.sub(r"wheels = \[\n.*?\n\]", 'wheels = ["x"]', GOOD, flags=re.DOTALL)
+    assert text != GOOD
+    with pytest.raises(DamagedDataError, match="not a lock file of edgepack"):
+        parse_lock(text, "x")
