@@ -1,87 +1,131 @@
-"""The agent's life: take the port, start the script, serve, and stop in time.
+"""The beginning of the agent's life: take the port, read keys and descriptions, start the script, then serve.
 
-    listen --> script starts (answers: 503) --> serving --SIGTERM or SIGINT--> draining --> exit 0
-                  | fails: exit 3                             second signal: at once
-
-The port is taken first, so that a port in use is told before a model is loaded. A signal stops the listening;
-requests that were received are answered, for at most `drain_s`; what is left then gets 503 and the script's
-process is killed, so a hung `run()` does not delay the end. Works as process 1 of a container, and writes no
-file.
+The port is taken first, and the buffer opened, so that what is wrong with them is told before a model is loaded. The
+script's processes are started next, before the event loop and the HTTP server are imported (serving): on two cores both
+go on at the same time, which takes a third off the time to the first answer. Writes no file but the buffer.
 """
 
-import asyncio
 import contextlib
-import errno
 import logging
 import os
 import signal
-import socket
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NoReturn
 
 from device_agent import __version__
-from device_agent.child_process import ChildScorer
-from device_agent.errors import ScriptStartError, SettingsError
+from device_agent.access_keys import AccessKeys
+from device_agent.errors import SettingsError
+from device_agent.listening import describe_address, is_loopback, listen
 from device_agent.log_lines import LineLog, configure_logging
-from device_agent.scorer import ScriptSource
-from device_agent.settings import Settings
+from device_agent.script_process import ScriptProcess, start_process, worker_environment
+from device_agent.settings import VARIABLES, Settings
 
 if TYPE_CHECKING:
-    import uvicorn
+    from device_agent.messages.start import MessageSide
 
-    from device_agent.http import Application
-
-SCRIPT_GRACE_S = 0.8
-_LAST_ANSWERS_S = 0.6
-_KEEP_ALIVE_S = 65
-_POLL_S = 0.02
-_REAP_EVERY_S = 5.0
+OF_THE_AGENT_ONLY = frozenset(
+    {"EDGEPACK_MQTT_URL", "EDGEPACK_CONNECTION_STRING", "EDGEPACK_AZURE_PROXY", "EDGEPACK_DPS_KEY"}
+)
+"""Variables that hold secrets, and that a script has no use for."""
 _LOG = logging.getLogger("edgepack.agent")
 
 
-def run_agent(settings: Settings, environment: Mapping[str, str]) -> int:
+def run_agent(settings: Settings, environment: Mapping[str, str], notes: Sequence[str] = ()) -> int:
     """Serve until a signal comes; return the exit code. `environment` is handed on to the script's process.
 
-    Raises SettingsError when the address cannot be listened on.
+    `notes` are logged first. Raises SettingsError when an address cannot be listened on, or a file not be read.
     """
-    import uvloop
-
     log_descriptor = os.dup(1)  # in the script's process, descriptor 1 is a pipe to here
     lines = LineLog(log_descriptor, settings.log_format)
     configure_logging(lines, settings.log_level)
-    with listen(settings.http_host, settings.http_port) as listener:
-        _LOG.info("Agent %s takes HTTP on %s", __version__, describe_address(listener))
-        try:
-            return uvloop.run(_serve(settings, environment, listener, lines, log_descriptor))
-        finally:
-            lines.flush()
-            os.close(log_descriptor)
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.close, log_descriptor)
+        stack.callback(lines.flush)
+        listeners = [stack.enter_context(listen(settings.http_host, settings.http_port))]
+        if settings.health_port is not None:
+            listeners.append(stack.enter_context(listen(settings.http_host, settings.health_port)))
+        keys = AccessKeys(settings.key_file) if settings.key_file else None
+        user_swagger = read_user_swagger(settings.app_root)
+        for note in notes:
+            _LOG.info("%s", note)
+        _LOG.info("Agent %s takes HTTP on %s", __version__, " and ".join(map(describe_address, listeners)))
+        if keys is None and not is_loopback(listeners[0]):
+            _LOG.warning("Anyone who reaches this address can call it: EDGEPACK_HTTP_KEY_FILE is not set")
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _end_early)
+        for warning in misspelt_variables(environment):
+            _LOG.warning("%s", warning)
+        messages = open_messages(settings, environment)
+        environment = child_environment(settings, environment)
+        processes = start_processes(settings.workers, environment, log_descriptor)
+
+        from device_agent.serving import Start, serve  # imports the event loop, which takes its time
+
+        start = Start(settings, environment, listeners, processes, lines, log_descriptor, keys, user_swagger, messages)
+        return serve(start)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises SettingsError that says what is wrong with the address."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, _, _, _, address = found[0]
-        listener = socket.create_server(address[:2], family=family, backlog=2048)
-    except OSError as error:
-        reason = "the port is in use" if error.errno == errno.EADDRINUSE else (error.strerror or str(error))
-        raise SettingsError(f"cannot listen on {host}:{port}: {reason}") from None
-    listener.setblocking(False)
-    return listener
+def _end_early(*_: object) -> NoReturn:
+    """Until the event loop takes the signals, there is nothing to finish; the script's processes end with this one."""
+    os._exit(0)
 
 
-def describe_address(listener: socket.socket) -> str:
-    """`127.0.0.1:5001`, or `[::1]:5001`."""
-    host, port = listener.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+def open_messages(settings: Settings, environment: Mapping[str, str]) -> "MessageSide | None":
+    """The buffer and the transport, where there is anything upstream. Raises SettingsError."""
+    if settings.messages.transport == "none":
+        return None
+    from device_agent.messages.start import MessageSide
+
+    return MessageSide(settings.messages, environment, settings.app_root)
+
+
+def start_processes(count: int, environment: Mapping[str, str], log_descriptor: int) -> list[ScriptProcess]:
+    """The script's first processes; fewer when one cannot be started, which its worker will find out and tell."""
+    processes: list[ScriptProcess] = []
+    with contextlib.suppress(OSError):
+        for number in range(count):
+            processes.append(start_process(worker_environment(environment, number), log_descriptor))
+    return processes
+
+
+def read_user_swagger(app_root: str) -> dict[str, bytes]:
+    """The author's own API descriptions in the app root, by version. Raises SettingsError for one that is no JSON."""
+    import json
+    from pathlib import Path
+
+    from device_agent.swagger import VERSIONS, user_file_names
+
+    found: dict[str, bytes] = {}
+    for version in VERSIONS:
+        for name in user_file_names(version):
+            path = Path(app_root, name)
+            try:
+                text = path.read_text("utf-8-sig")
+                found.setdefault(version, json.dumps(json.loads(text)).encode())
+            except OSError:
+                continue
+            except (ValueError, RecursionError) as error:
+                raise SettingsError(f"{path} is no JSON: {error}") from None
+    return found
+
+
+def misspelt_variables(environment: Mapping[str, str]) -> list[str]:
+    """A sentence for each variable that is nearly one of the agent's."""
+    unknown = sorted(name for name in environment if name.startswith("EDGEPACK_") and name not in VARIABLES)
+    if not unknown:
+        return []
+    import difflib  # takes its time, and is seldom needed
+
+    nearest = ((name, near) for name in unknown for near in difflib.get_close_matches(name, VARIABLES, 1, 0.85))
+    return [f"{name} is not known, and changes nothing: did you mean {near}?" for name, near in nearest]
 
 
 def child_environment(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
     """The environment of the script's process: the agent's own, with the settings in force written back."""
-    child = dict(environment)
+    child = {name: value for name, value in environment.items() if name not in OF_THE_AGENT_ONLY}
     child["AML_APP_ROOT"] = settings.app_root
     child["EDGEPACK_ONNX_THREADS"] = str(settings.onnx_threads)
+    child["EDGEPACK_JSON_NAN"] = settings.json_nan
     child["PYTHONDONTWRITEBYTECODE"] = "1"
     child.setdefault("ORT_DISABLE_TELEMETRY", "1")
     for name, value in (
@@ -92,142 +136,3 @@ def child_environment(settings: Settings, environment: Mapping[str, str]) -> dic
         if value is not None:
             child[name] = value
     return child
-
-
-async def _serve(
-    settings: Settings,
-    environment: Mapping[str, str],
-    listener: socket.socket,
-    lines: LineLog,
-    log_descriptor: int,
-) -> int:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, _on_signal, stop, number)
-    source = ScriptSource(settings.app_root, settings.entry_script, settings.source_directory, settings.entry_module)
-    scorer = ChildScorer(
-        source,
-        environment=child_environment(settings, environment),
-        timeout_ms=settings.scoring_timeout_ms,
-        log_descriptor=log_descriptor,
-        log_format=settings.log_format,
-        log_level=settings.log_level,
-    )
-    reaping = asyncio.create_task(_reap_orphans(scorer)) if os.getpid() == 1 else None
-    starting = asyncio.create_task(scorer.start())
-    await asyncio.sleep(0)  # the script's process starts while the HTTP server is being imported
-    application, server = _http_server(settings, scorer, lines)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    stopping = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({starting, stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
-        if starting.done():
-            try:
-                starting.result()
-            except ScriptStartError as error:
-                _LOG.error("Ending with exit code %d: %s", error.exit_code, error)
-                return error.exit_code
-            _warn_of_costs(settings)
-            _LOG.info("Ready: POST /score on %s", describe_address(listener))
-            await asyncio.wait({stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
-            await _drain(application, server, settings.drain_s, stop)
-        return 0
-    finally:
-        server.should_exit = True
-        await scorer.close(SCRIPT_GRACE_S if application.requests_under_way == 0 else 0.0)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(serving, _LAST_ANSWERS_S)
-        for task in (starting, stopping, reaping):
-            if task is not None:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError, ScriptStartError):
-                    await task
-
-
-def _http_server(settings: Settings, scorer: ChildScorer, lines: LineLog) -> "tuple[Application, uvicorn.Server]":
-    import uvicorn
-
-    from device_agent.http import Application
-
-    class Server(uvicorn.Server):
-        """uvicorn's server without its signal handlers: it would end the process by the signal, not with code
-        0.
-        """
-
-        @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            yield
-
-    application = Application(
-        scorer,
-        max_body_bytes=settings.max_body_bytes,
-        log=lines,
-        logs_requests=settings.log_level in ("DEBUG", "INFO"),
-        show_server_version=settings.show_server_version,
-    )
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    config = uvicorn.Config(
-        application,
-        http="httptools",
-        ws="none",
-        loop="none",
-        lifespan="off",
-        interface="asgi3",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=_KEEP_ALIVE_S,
-    )
-    return application, Server(config)
-
-
-async def _drain(application: "Application", server: "uvicorn.Server", drain_s: float, stop: asyncio.Event) -> None:
-    """Stop listening and wait until every request is answered, `drain_s` have passed, or a second signal
-    comes.
-    """
-    application.is_draining = True
-    server.should_exit = True  # closes the listener and idle connections, lets the others finish
-    loop = asyncio.get_running_loop()
-    deadline_s = loop.time() + drain_s
-    waiting = application.requests_under_way
-    if waiting:
-        _LOG.info("Draining: %d requests under way, at most %g s", waiting, drain_s)
-    stop.clear()
-    while application.requests_under_way and loop.time() < deadline_s and not stop.is_set():
-        await asyncio.sleep(_POLL_S)
-    if application.requests_under_way:
-        _LOG.warning("Ending with %d requests under way", application.requests_under_way)
-        logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # their cancellation is no news
-
-
-def _on_signal(stop: asyncio.Event, number: signal.Signals) -> None:
-    _LOG.info("Stopping on %s", number.name)
-    stop.set()
-
-
-def _warn_of_costs(settings: Settings) -> None:
-    """Log what the script's source shows to be wasteful."""
-    if settings.script_path is None:
-        return
-    from pathlib import Path
-
-    from device_agent.script_check import script_warnings
-
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        for warning in script_warnings(Path(settings.script_path).read_text(encoding="utf-8")):
-            _LOG.warning("%s, %s", settings.script_path, warning)
-
-
-async def _reap_orphans(scorer: ChildScorer) -> None:
-    """As process 1, collect processes of the script's that outlived it; the script's own is collected
-    elsewhere.
-    """
-    while True:
-        await asyncio.sleep(_REAP_EVERY_S)
-        with contextlib.suppress(ChildProcessError):
-            while True:
-                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-                if ended is None or ended.si_pid == scorer.process_id:
-                    break
-                os.waitpid(ended.si_pid, os.WNOHANG)

@@ -1,9 +1,6 @@
-"""One life of the script's process, seen from the agent: start it, exchange frames, log its output, see it
-end.
+"""One life of the script's process, seen from the agent: exchange frames, log its output, see it end.
 
-What a life means for the requests is decided in child_process; this file knows descriptors, signals and
-pipes. The process leads a session of its own: a Ctrl-C in the agent's terminal does not reach it, and killing
-it takes along the processes that the script has started.
+What a life means for the requests is decided in worker; this file knows descriptors, signals and pipes.
 """
 
 import asyncio
@@ -11,22 +8,16 @@ import contextlib
 import logging
 import os
 import signal
-import socket
-import sys
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+import threading
+from collections.abc import Callable
 
-from device_agent.frames import Frame, FrameDecoder
+from device_agent.frame_socket import FrameSocket
+from device_agent.frames import NUMBER, Frame
+from device_agent.script_process import ScriptProcess
 
-_START = (
-    "import sys; folder = sys.argv.pop(); folder in sys.path or sys.path.append(folder); "
-    "from device_agent.child import main; main()"
-)
-_PACKAGE_FOLDER = str(Path(__file__).parent.parent)
+_PIECE_BYTES = 64 * 1024
 _LONGEST_LINE_BYTES = 64 * 1024
 _LAST_WORDS_S = 0.5
-_OUTPUTS = {1: ("azmlinfsrv.print", logging.INFO), 2: ("azmlinfsrv.stderr", logging.WARNING)}
 
 
 class ChildLink:
@@ -36,89 +27,93 @@ class ChildLink:
     The argument of `on_end` is the exit code, negative for the number of the signal that killed it.
     """
 
-    def __init__(self, on_frames: Callable[[list[Frame]], None], on_end: Callable[[int], None]) -> None:
+    def __init__(
+        self, child: ScriptProcess, on_frames: Callable[[list[Frame]], None], on_end: Callable[[int], None]
+    ) -> None:
         self._loop = asyncio.get_running_loop()
+        self._child = child
         self._on_frames = on_frames
         self._on_end = on_end
-        self._process: asyncio.SubprocessTransport | None = None
-        self._socket: asyncio.WriteTransport | None = None
         self._exit_code: int | None = None
-        self._open_ends = 3
-        self._has_hung_up = False
         self._timer: asyncio.TimerHandle | None = None
+        self._has_hung_up = False
         self._has_ended = False
-
-    async def open(self, environment: Mapping[str, str], log_descriptor: int) -> None:
-        """Start the process; its log lines go straight to `log_descriptor`. Raises OSError when that is
-        impossible.
-        """
-        ours, theirs = socket.socketpair()
-        with theirs:
-            arguments = [str(theirs.fileno()), str(log_descriptor), str(os.getpid()), _PACKAGE_FOLDER]
-            try:
-                self._process, _ = await self._loop.subprocess_exec(
-                    lambda: _ProcessEvents(self),
-                    *(sys.executable, "-P", "-c", _START, *arguments),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=asyncio.subprocess.PIPE,
-                    stderr=asyncio.subprocess.PIPE,
-                    env=dict(environment),
-                    pass_fds=(theirs.fileno(), log_descriptor),
-                    start_new_session=True,
-                )
-            except BaseException:
-                ours.close()
-                raise
-        transport, _ = await self._loop.create_unix_connection(lambda: _SocketEvents(self), sock=ours)
-        self._socket = transport
+        self._socket = FrameSocket(child.end, self._received, self._lost_socket)
+        self._outputs = {
+            _Output(self._loop, child.output, "azmlinfsrv.print", logging.INFO, self._lost_output),
+            _Output(self._loop, child.errors, "azmlinfsrv.stderr", logging.WARNING, self._lost_output),
+        }
+        threading.Thread(target=self._wait, name=f"waits for {child.pid}", daemon=True).start()
 
     @property
     def pid(self) -> int:
-        """Process id, 0 before `open`."""
-        return self._process.get_pid() or 0 if self._process else 0
+        """Process id."""
+        return self._child.pid
 
-    def send(self, frame: bytes) -> None:
-        """Send bytes made by `encode_frame`; dropped when the process is gone."""
-        if self._socket is not None and not self._socket.is_closing():
-            self._socket.write(frame)
+    @property
+    def begun(self) -> int:
+        """Number of the last request that the process has begun, 0 for none."""
+        return int(NUMBER.unpack_from(self._child.begun)[0])
+
+    @property
+    def has_exited(self) -> bool:
+        """True once the process is gone, also when `on_end` is still to come."""
+        if self._exit_code is None:
+            with contextlib.suppress(ChildProcessError):
+                return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        return True
+
+    def send(self, head: bytes, body: bytes = b"") -> None:
+        """Send one frame; dropped when the process is gone."""
+        self._socket.send(head, body)
+
+    def hurry(self) -> None:
+        """Send at once, and look for an answer for a moment."""
+        self._socket.hurry()
 
     def hang_up(self) -> None:
         """Close the socket: a process that is idle, or becomes so, ends by itself."""
         self._has_hung_up = True
-        if self._socket is not None:
-            self._socket.close()
+        self._socket.close()
 
     def kill(self) -> None:
         """End the process and those it has started, at once."""
-        if self.pid and not self._has_ended:
+        if self._exit_code is None:
             self._kill_group()
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+                os.kill(self.pid, signal.SIGKILL)  # it may not have become the leader of its group yet
 
     def _kill_group(self) -> None:
-        if self.pid:  # never 0, which is the agent's own group
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
 
-    def received(self, frames: list[Frame]) -> None:
-        """Pass frames on, unless the end has been told already."""
-        if not self._has_ended:
-            self._on_frames(frames)
+    def _wait(self) -> None:
+        """In a thread: wait for the end, and leave the process to be collected, so that its id stays its own."""
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody wants to know
+            self._loop.call_soon_threadsafe(self._exited)
 
-    def exited(self, exit_code: int) -> None:
+    def _exited(self) -> None:
         """The process is gone. What it wrote last may still be on its way: wait for it, for a moment."""
-        self._exit_code = exit_code
         self._kill_group()  # the script's own processes, which may hold the ends open
+        self._exit_code = self._child.process.wait()
         self._restart_timer(self._end)
         self._end_if_complete()
 
-    def reached_end(self, *, of_socket: bool) -> None:
-        """The socket or an output is closed. The socket first: the process is ending, or is of no use any
-        more.
-        """
-        self._open_ends -= 1
-        if of_socket and self._exit_code is None and not self._has_hung_up:
+    def _received(self, frames: list[Frame]) -> None:
+        if not self._has_ended:
+            self._on_frames(frames)
+
+    def _lost_socket(self) -> None:
+        """The process is ending, or is of no use any more."""
+        self._socket.close()
+        if self._exit_code is None and not self._has_hung_up:
             self._restart_timer(self.kill)
+        self._end_if_complete()
+
+    def _lost_output(self, output: "_Output") -> None:
+        self._outputs.discard(output)
         self._end_if_complete()
 
     def _restart_timer(self, action: Callable[[], None]) -> None:
@@ -127,7 +122,7 @@ class ChildLink:
         self._timer = self._loop.call_later(_LAST_WORDS_S, action)
 
     def _end_if_complete(self) -> None:
-        if self._exit_code is not None and self._open_ends == 0:
+        if self._exit_code is not None and self._socket.is_closed and not self._outputs:
             self._end()
 
     def _end(self) -> None:
@@ -136,52 +131,60 @@ class ChildLink:
         self._has_ended = True
         if self._timer is not None:
             self._timer.cancel()
-        self.hang_up()
-        if self._process is not None:
-            self._process.close()
+        self._socket.close()
+        for output in list(self._outputs):
+            output.close()
+        for pipe in (self._child.process.stdout, self._child.process.stderr):
+            if pipe is not None:
+                pipe.close()
         self._on_end(self._exit_code if self._exit_code is not None else -signal.SIGKILL)
+        self._child.begun.close()
 
 
-class _SocketEvents(asyncio.Protocol):
-    def __init__(self, link: ChildLink) -> None:
-        self._link = link
-        self._decoder = FrameDecoder()
+class _Output:
+    """Logs what comes through a pipe, line by line. `on_end` is called when it is closed at the other side."""
 
-    def data_received(self, data: bytes) -> None:
-        self._link.received(self._decoder.feed(data))
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        descriptor: int,
+        logger: str,
+        level: int,
+        on_end: "Callable[[_Output], None]",
+    ) -> None:
+        self._loop = loop
+        self._descriptor = descriptor
+        self._logger = logging.getLogger(logger)
+        self._level = level
+        self._on_end = on_end
+        self._partial = b""
+        loop.add_reader(descriptor, self._read)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._link.reached_end(of_socket=True)
+    def close(self) -> None:
+        """Log what is left, and read no more."""
+        self._loop.remove_reader(self._descriptor)
+        if self._partial:
+            self._log([self._partial])
+            self._partial = b""
 
-
-class _ProcessEvents(asyncio.SubprocessProtocol):
-    def __init__(self, link: ChildLink) -> None:
-        self._link = link
-        self._process: Any = None
-        self._partial = {1: b"", 2: b""}
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._process = transport
-
-    def pipe_data_received(self, fd: int, data: bytes) -> None:
-        *lines, rest = (self._partial[fd] + data).split(b"\n")
+    def _read(self) -> None:
+        try:
+            piece = os.read(self._descriptor, _PIECE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            piece = b""
+        if not piece:
+            self.close()
+            self._on_end(self)
+            return
+        *lines, rest = (self._partial + piece).split(b"\n")
         if len(rest) > _LONGEST_LINE_BYTES:
             lines.append(rest)
             rest = b""
-        self._partial[fd] = rest
-        self._log(fd, lines)
+        self._partial = rest
+        self._log(lines)
 
-    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
-        if self._partial.get(fd):
-            self._log(fd, [self._partial[fd]])
-            self._partial[fd] = b""
-        self._link.reached_end(of_socket=False)
-
-    def process_exited(self) -> None:
-        self._link.exited(self._process.get_returncode() or 0)
-
-    def _log(self, fd: int, lines: list[bytes]) -> None:
-        name, level = _OUTPUTS[fd]
-        logger = logging.getLogger(name)
+    def _log(self, lines: list[bytes]) -> None:
         for line in lines:
-            logger.log(level, "%s", line.decode("utf-8", "backslashreplace").rstrip("\r"))
+            self._logger.log(self._level, "%s", line.decode("utf-8", "backslashreplace").rstrip("\r"))

@@ -1,71 +1,33 @@
-"""The scorer of the product: the entry script in a process of its own, watched, killed and restarted from
-here.
+"""The scorer of the product: copies of the entry script, each in a process of its own, fed from one queue.
 
-Why a process: a hung `run()` cannot be stopped inside a thread, a native crash must not take the agent down,
-and a script's own `except Exception` must not swallow the time limit.
-
-    starting --ready--> ready --process died--> restarting --ready--> ready
-       |                                            |
-     failed: start() raises                      failed: what waits gets 503, and so does what comes, until
-                                                 a later attempt succeeds (back-off up to 30 s)
-
-A crash costs the request that was running (500); those behind it are scored by the next process. A `run()`
-that exceeds the limit is killed the same way. The limit counts from the moment when the script could begin
-the request.
+Why processes: a hung `run()` cannot be stopped inside a thread, a native crash must not take the agent down, and a
+script's own `except Exception` must not swallow the time limit. What happens to one process is the worker's
+affair; here requests are limited, handed to the worker with the least to do, and refused (503) when no worker
+will come back soon: before the first `init()`, and while the script does not start any more.
 """
 
 import asyncio
-import contextlib
 import logging
-import signal
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from itertools import zip_longest
 
-from device_agent.backoff import delay_s
-from device_agent.child_link import ChildLink
 from device_agent.errors import ScriptStartError
-from device_agent.frames import Frame, Header, decode_result, encode_frame, load_frame, request_header
-from device_agent.scorer import (
-    SCRIPT_ERROR_TEXT,
-    ScoringRequest,
-    ScoringResult,
-    ScriptSource,
-    message_result,
-)
-from device_agent.scoring_queue import ScoringQueue
+from device_agent.frames import encode_event
+from device_agent.scorer import ScoringRequest, ScoringResult, ScriptDescription, ScriptSource, refuse
+from device_agent.script_process import ScriptProcess, worker_environment
+from device_agent.worker import Pending, State, Worker
 
 STOPPING = "the agent is stopping"
-_KILL_WAIT_S = 0.5
-_RESTARTING = "the script's process is being restarted"
 _LOG = logging.getLogger("edgepack.agent")
 
 
-class _Ticket:
-    """A request and the future of its answer."""
-
-    __slots__ = ("answer", "request")
-
-    def __init__(self, request: ScoringRequest, answer: "asyncio.Future[ScoringResult]") -> None:
-        self.request = request
-        self.answer = answer
-
-    @property
-    def size_bytes(self) -> int:
-        return len(self.request.body)
-
-    @property
-    def is_withdrawn(self) -> bool:
-        return self.answer.done()
-
-    def resolve(self, result: ScoringResult) -> None:
-        if not self.answer.done():
-            self.answer.set_result(result)
-
-
 class ChildScorer:
-    """Implements Scorer. Use it on one event loop, `start` first.
+    """Implements Scorer. Make and use it on one event loop, `start` first.
 
-    `environment` is the whole environment of the script's process. `log_descriptor` is where its log lines
-    go.
+    `environment` is the whole environment of the script's processes. `log_descriptor` is where their log lines
+    go. At most `queue_requests` wait or are scored at a time, each waits at most `queue_wait_s` (0: for ever).
     """
 
     def __init__(
@@ -73,217 +35,164 @@ class ChildScorer:
         source: ScriptSource,
         *,
         environment: Mapping[str, str],
+        workers: int = 1,
         timeout_ms: int = 3_600_000,
+        queue_requests: int = 1024,
+        queue_wait_s: float = 0.0,
         log_descriptor: int = 1,
         log_format: str = "text",
         log_level: str = "INFO",
     ) -> None:
-        self._first_frame = load_frame(source, log_format, log_level)
-        self._environment = environment
-        self._timeout_ms = timeout_ms
-        self._log_descriptor = log_descriptor
-        self._queue: ScoringQueue[_Ticket] = ScoringQueue()
-        self._link: ChildLink | None = None
+        self._waiting: deque[Pending] = deque()
+        first_frame = encode_event({"source": asdict(source), "log_format": log_format, "log_level": log_level})
+        self._workers = [
+            Worker(
+                first_frame,
+                self._waiting,
+                self._on_change,
+                environment=worker_environment(environment, number),
+                timeout_ms=timeout_ms,
+                log_descriptor=log_descriptor,
+                # what is sent ahead can neither go to another process nor be refused for its wait
+                window_requests=1 if queue_wait_s or workers > 1 else 32,
+                has_lone_caller=lambda: self.has_lone_caller(),
+            )
+            for number in range(workers)
+        ]
+        self._queue_requests = queue_requests
+        self._queue_wait_s = queue_wait_s
+        self._expiry: asyncio.TimerHandle | None = None
         self._started: asyncio.Future[None] | None = None
-        self._ended = asyncio.Event()
-        self._timer: asyncio.TimerHandle | None = None
-        self._spawning: asyncio.Task[None] | None = None
-        self._reason = "the entry script is not loaded yet"
-        self._refuses = False
         self._is_closing = False
-        self._is_serving = False
-        self._start_failure: Header = {}
-        self._crashes = 0
-        self._failed_starts = 0
-        self.restarts = 0
-        """How often the process has been started again."""
+        self._has_changed = asyncio.Event()
+        self.has_lone_caller: Callable[[], bool] = lambda: False
+        """Whether all requests come from one client, as far as is known."""
+        self.when_changed: Callable[[], None] = lambda: None
+        """Called after every change of what `not_ready_reason` says."""
         self.has_been_ready = False
-        self.wants_headers = False
+        self.description = ScriptDescription()
 
     @property
     def not_ready_reason(self) -> str:
         """See Scorer."""
-        return self._reason
+        if self._is_closing:
+            return STOPPING
+        if self.has_been_ready and any(worker.state is State.READY for worker in self._workers):
+            return ""
+        return next((worker.reason for worker in self._workers if worker.reason), "")
 
     @property
-    def process_id(self) -> int:
-        """Process id of the script's process, 0 while there is none."""
-        return self._link.pid if self._link else 0
+    def process_ids(self) -> list[int]:
+        """Process ids of the script's processes."""
+        return [worker.process_id for worker in self._workers if worker.process_id]
 
-    async def start(self) -> None:
-        """See Scorer. Raises also when the process cannot be started at all."""
+    @property
+    def restarts(self) -> int:
+        """How often processes have been started again."""
+        return sum(worker.restarts for worker in self._workers)
+
+    @property
+    def queued(self) -> int:
+        """Requests that wait or are being scored."""
+        return len(self._waiting) + sum(worker.load for worker in self._workers)
+
+    async def start(self, processes: Sequence[ScriptProcess] = ()) -> None:
+        """See Scorer. Raises also when a process cannot be started at all.
+
+        `processes`: the first of them, started already with `worker_environment`.
+        """
         self._started = asyncio.get_running_loop().create_future()
-        self._spawn_after(0.0)
+        for worker, process in zip_longest(self._workers, processes):
+            worker.start(process)
         await self._started
 
-    async def score(self, request: ScoringRequest) -> ScoringResult:
+    def submit(self, request: ScoringRequest, answer: Callable[[ScoringResult], None]) -> Pending:
         """See Scorer. Before `init()` has returned for the first time: 503."""
-        if self._refuses or self._is_closing or not self.has_been_ready:
-            return self._refusal()
-        loop = asyncio.get_running_loop()
-        ticket = _Ticket(request, loop.create_future())
-        self._queue.add(ticket)
-        self._send_waiting()
-        return await ticket.answer
+        now_s = asyncio.get_running_loop().time() if self._queue_wait_s else 0.0
+        pending = Pending(request, answer, now_s, self._waiting)
+        if self._is_closing or not self.has_been_ready or all(w.state is State.FAILED for w in self._workers):
+            pending.resolve(self._refusal())
+        elif self.queued >= self._queue_requests:
+            text = f"The queue is full: {self._queue_requests} requests wait or are being scored."
+            pending.resolve(refuse(text))
+        else:
+            self._waiting.append(pending)
+            self._hand_out()
+            if self._queue_wait_s and self._waiting and self._expiry is None:
+                self._expiry = asyncio.get_running_loop().call_later(self._queue_wait_s, self._expire)
+        return pending
+
+    async def reload(self) -> None:
+        """Start the processes again, one after the other, each when it has answered what it was given.
+
+        Returns when the last one is ready or has failed; `not_ready_reason` tells. Requests wait meanwhile.
+        """
+        for worker in self._workers:
+            worker.reload()
+            while worker.is_reloading:
+                self._has_changed.clear()
+                await self._has_changed.wait()
 
     async def close(self, grace_s: float = 0.0) -> None:
         """See Scorer."""
         self._is_closing = True
-        self._reason = STOPPING
-        for ticket in self._queue.take_all():
-            ticket.resolve(self._refusal())
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._spawning is not None:
-            self._spawning.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._spawning
-        if self._link is not None:
-            self._link.hang_up()
-            if grace_s > 0:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._ended.wait(), grace_s)
-            if self._link is not None:
-                self._link.kill()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ended.wait(), _KILL_WAIT_S)
+        refusal = self._refusal()
+        if self._expiry is not None:
+            self._expiry.cancel()
+        await asyncio.gather(*(worker.close(grace_s, refusal) for worker in self._workers))
+        self._refuse_waiting()
         if self._started is not None and not self._started.done():
             self._started.set_exception(ScriptStartError("init", STOPPING))
 
-    def _refusal(self) -> ScoringResult:
-        return message_result(503, f"The request cannot be scored now: {self._reason}")
-
-    def _spawn_after(self, pause_s: float) -> None:
-        self._spawning = asyncio.get_running_loop().create_task(self._spawn(pause_s))
-
-    async def _spawn(self, pause_s: float) -> None:
-        await asyncio.sleep(pause_s)
-        self._ended.clear()
-        self._start_failure = {}
-        self._is_serving = False
-        link = ChildLink(self._on_frames, self._on_end)
-        try:
-            await link.open(self._environment, self._log_descriptor)
-        except OSError as error:
-            self._on_failed_start({"stage": "import", "message": f"its process cannot be started: {error}"})
+    def _hand_out(self) -> None:
+        """Give what waits to the worker that has the least to do."""
+        if len(self._workers) == 1:
+            self._workers[0].take()
             return
-        finally:
-            self._link = link if link.pid else None
-        self._reason = "the entry script is being imported"
-        link.send(self._first_frame)
+        while self._waiting:
+            waiting = len(self._waiting)
+            free = [worker for worker in self._workers if worker.has_room]
+            if free:
+                min(free, key=lambda worker: worker.load).take()
+            if len(self._waiting) == waiting:
+                return
 
-    def _send_waiting(self) -> None:
-        if not self._is_serving or self._link is None:
-            return
-        for number, ticket in self._queue.take_sendable(asyncio.get_running_loop().time()):
-            self._link.send(encode_frame(request_header(number, ticket.request), ticket.request.body))
-        if self._timer is None and self._queue.running_since_s is not None:
-            self._arm_timer(self._timeout_ms / 1000.0)
-
-    def _on_frames(self, frames: list[Frame]) -> None:
-        for header, body in frames:
-            if "id" not in header:
-                self._on_event(header)
-            elif self._is_serving:
-                self._on_answer(header, body)
-        self._send_waiting()
-
-    def _on_answer(self, header: Header, body: bytes) -> None:
-        ticket = self._queue.answered(header["id"], asyncio.get_running_loop().time())
-        if ticket is not None:
-            self._crashes = 0
-            ticket.resolve(decode_result(header, body))
-
-    def _on_event(self, header: Header) -> None:
-        match header["event"]:
-            case "loaded":
-                self._reason = "init() of the entry script has not returned yet"
-            case "failed":
-                self._start_failure = header
-            case "ready" if not self._is_closing:
-                self._reason = ""
-                self._is_serving = True
-                self._refuses = False
-                self._failed_starts = 0
-                self.has_been_ready = True
-                self.wants_headers = header["wants_headers"]
-                if self._started is not None and not self._started.done():
-                    self._started.set_result(None)
-
-    def _on_end(self, exit_code: int) -> None:
-        self._link = None
-        self._ended.set()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._is_closing:
-            return
-        if self._reason and self._reason != _RESTARTING:  # it has not become ready
-            ending = {
-                "stage": "init",
-                "message": f"the script's process {describe_exit(exit_code)} while starting",
-            }
-            self._on_failed_start(self._start_failure or ending)
-            return
-        if self._is_serving:
-            running = self._stop_serving()
-            during = "while it was idle"
-            if running is not None:
-                running.resolve(message_result(500, SCRIPT_ERROR_TEXT, script_failed=True))
-                during = "while run() was scoring a request"
-            _LOG.error("The script's process %s %s; starting it again", describe_exit(exit_code), during)
-        self._crashes += 1
-        self.restarts += 1
-        self._spawn_after(delay_s(self._crashes - 1, first_s=0.1, limit_s=2.0))
-
-    def _stop_serving(self) -> _Ticket | None:
-        """This process will answer no more. Returns the request that was running."""
-        self._is_serving = False
-        self._reason = _RESTARTING
-        return self._queue.process_died()
-
-    def _on_failed_start(self, failure: Header) -> None:
+    def _on_change(self, worker: Worker) -> None:
+        self._has_changed.set()
+        if worker.state is State.READY:
+            self.description = worker.description
         if self._started is not None and not self._started.done():
-            self._is_closing = True
-            self._started.set_exception(ScriptStartError(failure["stage"], failure["message"]))
-            return
-        self._failed_starts += 1
-        self.restarts += 1
-        pause_s = delay_s(self._failed_starts, first_s=0.5, limit_s=30.0)
-        self._reason = f"the entry script did not start again: {failure['message']}"
-        self._refuses = True
-        for ticket in self._queue.take_all():
-            ticket.resolve(self._refusal())
-        _LOG.error("The entry script did not start again, next attempt in %g s: %s", pause_s, failure["message"])
-        self._spawn_after(pause_s)
+            if worker.state is State.FAILED:
+                for other in self._workers:
+                    other.stop_trying()
+                self._is_closing = True
+                self._started.set_exception(ScriptStartError(worker.failure["stage"], worker.failure["message"]))
+            elif all(other.state is State.READY for other in self._workers):
+                self.has_been_ready = True
+                self._started.set_result(None)
+        elif all(other.state is State.FAILED for other in self._workers):
+            self._refuse_waiting()
+        self._hand_out()
+        self.when_changed()
 
-    def _arm_timer(self, wait_s: float) -> None:
-        self._timer = asyncio.get_running_loop().call_later(wait_s, self._check_time_limit)
+    def _refuse_waiting(self) -> None:
+        while self._waiting:
+            self._waiting.popleft().resolve(self._refusal())
 
-    def _check_time_limit(self) -> None:
-        """One timer serves all requests: it looks at the running one, and sleeps for the rest of its time."""
-        self._timer = None
-        since_s = self._queue.running_since_s
-        if since_s is None:
-            return
-        left_s = since_s + self._timeout_ms / 1000.0 - asyncio.get_running_loop().time()
-        if left_s > 0:
-            self._arm_timer(left_s)
-        elif self._link is not None:
-            _LOG.error("Scoring timeout after %d ms: the script's process is killed and restarted", self._timeout_ms)
-            running = self._stop_serving()
-            if running is not None:
-                text = f"Scoring timeout after {self._timeout_ms} ms"
-                running.resolve(message_result(500, text, script_failed=True))
-            self._link.kill()
+    def _refusal(self) -> ScoringResult:
+        text = f"The request cannot be scored now: {self.not_ready_reason}"
+        return refuse(text)
 
-
-def describe_exit(exit_code: int) -> str:
-    """`ended with exit code 1` or `was killed by signal 11 (SIGSEGV)`."""
-    if exit_code >= 0:
-        return f"ended with exit code {exit_code}"
-    try:
-        name = signal.Signals(-exit_code).name
-    except ValueError:
-        name = "unknown"
-    return f"was killed by signal {-exit_code} ({name})"
+    def _expire(self) -> None:
+        """Refuse what has waited too long; look again when the next one will have."""
+        loop = asyncio.get_running_loop()
+        self._expiry = None
+        while self._waiting:
+            first = self._waiting[0]
+            left_s = first.arrived_s + self._queue_wait_s - loop.time()
+            if left_s > 0 and not first.is_withdrawn:
+                self._expiry = loop.call_later(left_s, self._expire)
+                return
+            self._waiting.popleft()
+            text = f"The request waited longer than {self._queue_wait_s * 1000:.0f} ms for its turn."
+            first.resolve(refuse(text))

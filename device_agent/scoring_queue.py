@@ -1,9 +1,11 @@
-"""The order of requests on their way to the script's process. Pure: no clock, no process, no event loop.
+"""The order of requests on their way to one of the script's processes. Pure: no clock, no process, no event loop.
 
-Requests are sent ahead of their turn (up to a window), so that the script never waits for the next one. It
-answers in the order in which it received them, each answer leaving before the next `run()` begins. Hence,
-when the process dies, the oldest request that is sent and not answered is the one that was running; it is
-lost, and the others, which had not begun, go back to the head of the queue.
+All processes take from one deque of waiting requests. Requests are sent ahead of their turn (up to a window), so
+that the script never waits for the next one; a slow script gets only one ahead, so that what waits can still be
+withdrawn, or taken by another process. A process answers in the order in which it received them, each answer
+leaving before the next `run()` begins, and notes the number of the one that it begins where the agent can read it.
+Hence, when it dies, the oldest request that is sent and not answered was running if it had begun: then it is lost. All
+others go back to the head of the queue.
 
     waiting --take_sendable--> sent --answered--> gone
        ^------process_died-------+  (all but the oldest)
@@ -30,25 +32,34 @@ class Queued(Protocol):
 Entry = TypeVar("Entry", bound=Queued)
 
 
-class ScoringQueue(Generic[Entry]):
-    """Requests that wait and requests that are sent. Times are seconds of any clock that never goes back."""
+_SLOW_S = 0.002
+_SLOW_WINDOW = 2
 
-    def __init__(self, *, window_requests: int = 32, window_bytes: int = 4 * 1024 * 1024) -> None:
-        self._waiting: deque[Entry] = deque()
+
+class ScoringQueue(Generic[Entry]):
+    """Requests sent to one process, and the `waiting` ones. Times are seconds of any clock that never goes back."""
+
+    def __init__(
+        self, waiting: deque[Entry], *, window_requests: int = 32, window_bytes: int = 4 * 1024 * 1024
+    ) -> None:
+        self._waiting = waiting
         self._sent: dict[int, Entry] = {}
         self._sent_bytes = 0
         self._next_number = 1
-        self._window_requests = window_requests
+        self._widest = window_requests
+        self._window = min(window_requests, _SLOW_WINDOW)
         self._window_bytes = window_bytes
         self.running_since_s: float | None = None
         """When the oldest sent request began to run; None while nothing is sent."""
 
     def __len__(self) -> int:
-        return len(self._waiting) + len(self._sent)
+        """Requests sent and not answered."""
+        return len(self._sent)
 
-    def add(self, entry: Entry) -> None:
-        """Put `entry` at the end."""
-        self._waiting.append(entry)
+    @property
+    def has_room(self) -> bool:
+        """True when a request could be sent now."""
+        return len(self._sent) < self._window
 
     def take_sendable(self, now_s: float) -> list[tuple[int, Entry]]:
         """Requests to send now, each with its number, in order. Those withdrawn are dropped on the way.
@@ -61,8 +72,7 @@ class ScoringQueue(Generic[Entry]):
             if entry.is_withdrawn:
                 self._waiting.popleft()
                 continue
-            full = len(self._sent) >= self._window_requests
-            if self._sent and (full or self._sent_bytes + entry.size_bytes > self._window_bytes):
+            if self._sent and (not self.has_room or self._sent_bytes + entry.size_bytes > self._window_bytes):
                 break
             self._waiting.popleft()
             if not self._sent:
@@ -70,7 +80,7 @@ class ScoringQueue(Generic[Entry]):
             self._sent[self._next_number] = entry
             self._sent_bytes += entry.size_bytes
             taken.append((self._next_number, entry))
-            self._next_number += 1
+            self._next_number = self._next_number % 0xFFFF_FFFF + 1
         return taken
 
     def answered(self, number: int, now_s: float) -> Entry | None:
@@ -78,25 +88,28 @@ class ScoringQueue(Generic[Entry]):
         entry = self._sent.pop(number, None)
         if entry is not None:
             self._sent_bytes -= entry.size_bytes
+            is_slow = self.running_since_s is not None and now_s - self.running_since_s > _SLOW_S
+            self._window = min(self._widest, _SLOW_WINDOW if is_slow else self._window * 2)
             self.running_since_s = now_s if self._sent else None
         return entry
 
-    def process_died(self) -> Entry | None:
-        """Remove and return the request that was running, if any; put the others that were sent back in
-        front.
+    @property
+    def oldest_number(self) -> int:
+        """Number of the oldest request that is sent and not answered, 0 for none."""
+        return next(iter(self._sent), 0)
+
+    def process_died(self, begun: int) -> Entry | None:
+        """Put back in front what was sent; but remove and return the oldest, if it is the one that the process had
+        `begun`: only that one may have been the cause.
         """
+        running = self._sent.pop(begun, None) if begun and begun == self.oldest_number else None
+        self._waiting.extendleft(reversed([entry for entry in self.take_sent() if not entry.is_withdrawn]))
+        return running
+
+    def take_sent(self) -> list[Entry]:
+        """Remove and return what was sent, oldest first."""
         sent = list(self._sent.values())
         self._sent.clear()
         self._sent_bytes = 0
         self.running_since_s = None
-        self._waiting.extendleft(reversed(sent[1:]))
-        return sent[0] if sent else None
-
-    def take_all(self) -> list[Entry]:
-        """Remove and return everything, oldest first."""
-        entries = [*self._sent.values(), *self._waiting]
-        self._sent.clear()
-        self._sent_bytes = 0
-        self.running_since_s = None
-        self._waiting.clear()
-        return entries
+        return sent

@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator
 UNUSABLE_PARAMETERS = "run() cannot have positional-only parameters, *args or **kwargs"
 NO_DATA_PARAMETER = "run() needs a parameter for the request's data"
 NO_DATA_BESIDE_HEADERS = "run() needs a parameter for the request's data besides request_headers"
-RAW_HTTP = "run() is decorated with @rawhttp, which this version of the agent does not serve"
+RAW_WITH_SCHEMA = "run() cannot be decorated with both @rawhttp and @input_schema"
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _SCHEMA_DECORATORS = {"input_schema", "output_schema"}
+_RAW_DECORATOR = "rawhttp"
 _NEW_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
 
@@ -63,13 +64,18 @@ def script_warnings(source: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def decorates_raw_http(source: str) -> bool:
-    """True when a top-level `run` carries @rawhttp."""
-    tree = _parse(source)
+def imports_package(source: str, package: str) -> bool:
+    """True when the script imports `package` or a module of it, be it inside a function. Never raises."""
+    tree = _parse(source) if package in source else ""
     if isinstance(tree, str):
         return False
-    runs = [node for node in _module_names(tree).get("run", []) if isinstance(node, _Function)]
-    return any("rawhttp" in _decorator_names(run) for run in runs)
+    names: list[str] = []
+    for node, _ in _walk_scopes(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.append(node.module or "")
+    return any(name.partition(".")[0] == package for name in names)
 
 
 def _parse(source: str) -> ast.Module | str:
@@ -141,9 +147,9 @@ def _definition_problems(nodes: list[ast.AST], problem: Callable[[_Function], st
 
 def _run_problem(run: _Function) -> str:
     decorators = _decorator_names(run)
-    if "rawhttp" in decorators:
-        return f"line {run.lineno}: {RAW_HTTP}"
-    if decorators - _SCHEMA_DECORATORS:
+    if _RAW_DECORATOR in decorators and decorators & _SCHEMA_DECORATORS:
+        return f"line {run.lineno}: {RAW_WITH_SCHEMA}"
+    if decorators - _SCHEMA_DECORATORS - {_RAW_DECORATOR}:
         return ""
     if run.args.posonlyargs or run.args.vararg or run.args.kwarg:
         return f"line {run.lineno}: {UNUSABLE_PARAMETERS}"

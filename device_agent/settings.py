@@ -5,37 +5,71 @@ Pure, and imports only the standard library: the packager uses it too. It never 
 that a missing script is found where it is loaded (exit code 3), and a wrong setting here (exit code 2). The
 names without the prefix EDGEPACK_ are the ones of Azure ML's inference server and keep their meaning.
 
-    AML_APP_ROOT             root of the script (/var/azureml-app; with --entry-script: the current folder)
+    AML_APP_ROOT             root of the script (/var/azureml-app; with arguments: the current folder)
     AZUREML_ENTRY_SCRIPT     the script, relative to the app root; without it the module `main` is imported
     AZUREML_SOURCE_DIRECTORY folder below the app root that is importable as well
     AZUREML_MODEL_DIR        where the script finds its models; relative paths start at the working directory
+    AZUREML_CONFIG_FILE      JSON file with any of these variables (config.json in the app root, or beside the script)
     EDGEPACK_ENTRY_MODULE    an importable module to serve instead of a script file
-    EDGEPACK_HTTP            host:port to listen on (127.0.0.1:5001); port 0: a free one; [::1]:5001: IPv6
+    EDGEPACK_WORKERS         processes that run the script, each with its own models (1; also WORKER_COUNT), 1 to 64
     SCORING_TIMEOUT_MS       longest run() in milliseconds (3600000), at least 1
-    EDGEPACK_MAX_BODY_BYTES  longest request body in bytes (104857600), at least 1
-    EDGEPACK_DRAIN_S         after SIGTERM, seconds given to the requests in flight (8), 0 to 3600
+    EDGEPACK_JSON_NAN        NaN and infinities in results: null, or literal for bare NaN, which is no JSON (null)
     EDGEPACK_ONNX_THREADS    threads of the built-in ONNX scorer (1), 1 to 1024
+    EDGEPACK_DRAIN_S         after SIGTERM, seconds given to the requests in flight (8), 0 to 3600
     EDGEPACK_LOG             text or json (text)
     AZUREML_LOG_LEVEL        DEBUG, INFO, WARNING, ERROR or CRITICAL (INFO)
+
+    EDGEPACK_HTTP            host:port to listen on (127.0.0.1:5001); port 0: a free one; [::1]:5001: IPv6
+    SEPERATE_HEALTH_ENDPOINT true: the same routes on a second port, 5000 or --health-port (false)
+    EDGEPACK_HTTP_KEY_FILE   file with access keys, one a line: clients send Authorization: Bearer KEY
+    AML_CORS_ORIGINS         origins whose pages may call, separated by commas, or *
+    SERVICE_NAME, SERVICE_VERSION, SERVICE_PATH_PREFIX   how the API description calls the service (ML service, 1.0, "")
     SERVER_VERSION_LOG_RESPONSE_ENABLED  anything but true hides the response header x-ms-server-version
+    EDGEPACK_MAX_BODY_BYTES      longest request body (104857600), at least 1
+    EDGEPACK_MAX_HEADER_BYTES    longest request head (65536), 1024 to 16777216
+    EDGEPACK_MAX_HELD_BYTES      bodies held at a time, all together (268435456); never less than the longest body
+    EDGEPACK_MAX_CONNECTIONS     clients connected at a time (1024), 1 to 65536
+    EDGEPACK_MAX_QUEUE           requests that wait or are scored at a time (1024), 1 to 65536; more get 503
+    EDGEPACK_QUEUE_WAIT_MS       longest wait for its turn in milliseconds, then 503 (0: for ever)
+    EDGEPACK_CLIENT_TIMEOUT_S    time for a request to arrive, one second more for each 16 KiB, and for the answer to be
+                                 taken (30), 0.1 to 3600
+
+The variables about messages are in messages.settings.
 """
 
 import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from device_agent.errors import SettingsError
+from device_agent.messages.settings import VARIABLES as MESSAGE_VARIABLES
+from device_agent.messages.settings import MessageSettings, parse_message_settings
+from device_agent.setting_values import parse_choice, parse_int, parse_seconds
 
 DEFAULT_APP_ROOT = "/var/azureml-app"
 DEFAULT_HTTP = "127.0.0.1:5001"
 LOG_FORMATS = ("text", "json")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+VARIABLES = frozenset(
+    """
+    AML_APP_ROOT AZUREML_ENTRY_SCRIPT AZUREML_SOURCE_DIRECTORY AZUREML_MODEL_DIR EDGEPACK_ENTRY_MODULE
+    EDGEPACK_WORKERS WORKER_COUNT SCORING_TIMEOUT_MS EDGEPACK_JSON_NAN EDGEPACK_ONNX_THREADS EDGEPACK_DRAIN_S
+    EDGEPACK_LOG AZUREML_LOG_LEVEL EDGEPACK_HTTP SEPERATE_HEALTH_ENDPOINT EDGEPACK_HTTP_KEY_FILE AML_CORS_ORIGINS
+    SERVICE_NAME SERVICE_VERSION SERVICE_PATH_PREFIX SERVER_VERSION_LOG_RESPONSE_ENABLED EDGEPACK_MAX_BODY_BYTES
+    EDGEPACK_MAX_HEADER_BYTES EDGEPACK_MAX_HELD_BYTES EDGEPACK_MAX_CONNECTIONS EDGEPACK_MAX_QUEUE
+    EDGEPACK_QUEUE_WAIT_MS EDGEPACK_CLIENT_TIMEOUT_S
+    EDGEPACK_DATA_PATH EDGEPACK_DATA_MAX_BYTES AML_MODEL_DC_STORAGE_ENABLED AML_MDC_STORAGE_ENABLED AML_MODEL_DC_DEBUG
+    AML_MODEL_DC_BOUNDARY WORKSPACE_NAME HOSTNAME
+    AML_APP_INSIGHTS_ENABLED AML_APP_INSIGHTS_KEY APP_INSIGHTS_LOG_RESPONSE_ENABLED WORKER_TIMEOUT WORKER_PRELOAD
+    AZUREML_DEBUG_PORT
+    """.split()
+).union(MESSAGE_VARIABLES)
+"""Every variable that a configuration file may hold; those of the last two lines are accepted and change nothing."""
 _MODULE_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
-@dataclass(frozen=True)
-class CommandLine:
+class CommandLine(NamedTuple):
     """What was given on the command line; None where it was not. It wins over the environment.
 
     `entry_script` is relative to `current_directory` (an absolute path), as a user of a command line expects.
@@ -44,11 +78,14 @@ class CommandLine:
     entry_script: str | None = None
     model_dir: str | None = None
     port: int | None = None
+    health_port: int | None = None
+    workers: int | None = None
+    cors_origins: str | None = None
+    config_file: str | None = None
     current_directory: str = "/"
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """Everything the agent was told. Paths are as given, joined where this module says so; nothing is checked
     on disk.
     """
@@ -60,13 +97,28 @@ class Settings:
     entry_module: str | None = None
     http_host: str = "127.0.0.1"
     http_port: int = 5001
+    health_port: int | None = None
+    key_file: str | None = None
+    cors_origins: str | None = None
+    service_name: str = "ML service"
+    service_version: str = "1.0"
+    service_path_prefix: str = ""
+    show_server_version: bool = True
+    workers: int = 1
     scoring_timeout_ms: int = 3_600_000
     max_body_bytes: int = 100 * 1024 * 1024
+    max_header_bytes: int = 64 * 1024
+    max_held_bytes: int = 256 * 1024 * 1024
+    max_connections: int = 1024
+    max_queue: int = 1024
+    queue_wait_ms: int = 0
+    client_timeout_s: float = 30.0
     drain_s: float = 8.0
+    json_nan: str = "null"
     onnx_threads: int = 1
     log_format: str = "text"
     log_level: str = "INFO"
-    show_server_version: bool = True
+    messages: MessageSettings = MessageSettings()
 
     @property
     def script_path(self) -> str | None:
@@ -83,7 +135,7 @@ def parse_settings(environment: Mapping[str, str], command_line: CommandLine | N
     problems: list[str] = []
     script = given.get("AZUREML_ENTRY_SCRIPT")
     module = given.get("EDGEPACK_ENTRY_MODULE")
-    default_root = DEFAULT_APP_ROOT
+    default_root = line.current_directory if line.config_file is not None else DEFAULT_APP_ROOT
     if line.entry_script is not None:
         if not line.entry_script.strip():
             problems.append("--entry-script is empty: give the path of a Python file")
@@ -95,10 +147,13 @@ def parse_settings(environment: Mapping[str, str], command_line: CommandLine | N
     if module is not None and not _MODULE_NAME.fullmatch(module):
         problems.append(f"EDGEPACK_ENTRY_MODULE is {module!r}: expected a dotted module name such as package.module")
     host, port = _parse_address(given.get("EDGEPACK_HTTP", DEFAULT_HTTP), problems)
-    if line.port is not None:
-        port = line.port
-        if not 0 <= port <= 65535:
-            problems.append(f"--port is {port}: expected 0 to 65535")
+    has_health_port = given.get("SEPERATE_HEALTH_ENDPOINT", "").strip().lower() == "true"
+    for name, number in (("--port", line.port), ("--health-port", line.health_port)):
+        if number is not None and not 0 <= number <= 65535:
+            problems.append(f"{name} is {number}: expected 0 to 65535")
+    if line.workers is not None:
+        given = {**given, "EDGEPACK_WORKERS": str(line.workers)}
+    max_body_bytes = parse_int(given, "EDGEPACK_MAX_BODY_BYTES", 100 * 1024 * 1024, 1, 2**53, problems)
     settings = Settings(
         app_root=given.get("AML_APP_ROOT", default_root),
         entry_script=script,
@@ -106,14 +161,33 @@ def parse_settings(environment: Mapping[str, str], command_line: CommandLine | N
         model_dir=line.model_dir if line.model_dir is not None else given.get("AZUREML_MODEL_DIR"),
         entry_module=module,
         http_host=host,
-        http_port=port,
-        scoring_timeout_ms=_parse_int(given, "SCORING_TIMEOUT_MS", 3_600_000, 1, 2**53, problems),
-        max_body_bytes=_parse_int(given, "EDGEPACK_MAX_BODY_BYTES", 100 * 1024 * 1024, 1, 2**53, problems),
-        drain_s=_parse_seconds(given, "EDGEPACK_DRAIN_S", 8.0, 3600.0, problems),
-        onnx_threads=_parse_int(given, "EDGEPACK_ONNX_THREADS", 1, 1, 1024, problems),
-        log_format=_parse_choice(given, "EDGEPACK_LOG", "text", LOG_FORMATS, problems),
-        log_level=_parse_level(given, problems),
+        http_port=port if line.port is None else line.port,
+        health_port=(5000 if line.health_port is None else line.health_port) if has_health_port else None,
+        key_file=given.get("EDGEPACK_HTTP_KEY_FILE"),
+        cors_origins=line.cors_origins or given.get("AML_CORS_ORIGINS"),
+        service_name=given.get("SERVICE_NAME", "ML service"),
+        service_version=given.get("SERVICE_VERSION", "1.0"),
+        service_path_prefix=given.get("SERVICE_PATH_PREFIX", ""),
         show_server_version=given.get("SERVER_VERSION_LOG_RESPONSE_ENABLED", "true").strip().lower() == "true",
+        workers=parse_int(
+            given, "EDGEPACK_WORKERS" if "EDGEPACK_WORKERS" in given else "WORKER_COUNT", 1, 1, 64, problems
+        ),
+        scoring_timeout_ms=parse_int(given, "SCORING_TIMEOUT_MS", 3_600_000, 1, 2**53, problems),
+        max_body_bytes=max_body_bytes,
+        max_header_bytes=parse_int(given, "EDGEPACK_MAX_HEADER_BYTES", 64 * 1024, 1024, 2**24, problems),
+        max_held_bytes=max(
+            max_body_bytes, parse_int(given, "EDGEPACK_MAX_HELD_BYTES", 256 * 1024 * 1024, 1, 2**53, problems)
+        ),
+        max_connections=parse_int(given, "EDGEPACK_MAX_CONNECTIONS", 1024, 1, 65536, problems),
+        max_queue=parse_int(given, "EDGEPACK_MAX_QUEUE", 1024, 1, 65536, problems),
+        queue_wait_ms=parse_int(given, "EDGEPACK_QUEUE_WAIT_MS", 0, 0, 2**53, problems),
+        client_timeout_s=parse_seconds(given, "EDGEPACK_CLIENT_TIMEOUT_S", 30.0, 3600.0, problems, least=0.1),
+        drain_s=parse_seconds(given, "EDGEPACK_DRAIN_S", 8.0, 3600.0, problems),
+        json_nan=parse_choice(given, "EDGEPACK_JSON_NAN", "null", ("null", "literal"), problems),
+        onnx_threads=parse_int(given, "EDGEPACK_ONNX_THREADS", 1, 1, 1024, problems),
+        log_format=parse_choice(given, "EDGEPACK_LOG", "text", LOG_FORMATS, problems),
+        log_level=_parse_level(given, problems),
+        messages=parse_message_settings(given, problems),
     )
     if problems:
         raise SettingsError(*problems)
@@ -132,36 +206,6 @@ def _parse_address(text: str, problems: list[str]) -> tuple[str, int]:
         )
         return "127.0.0.1", 5001
     return host, int(port)
-
-
-def _parse_int(given: Mapping[str, str], name: str, default: int, least: int, most: int, problems: list[str]) -> int:
-    text = given.get(name)
-    if text is None:
-        return default
-    if re.fullmatch(r"[0-9]{1,16}", text.strip()) and least <= int(text) <= most:
-        return int(text)
-    problems.append(f"{name} is {text!r}: expected a whole number of {least} to {most}")
-    return default
-
-
-def _parse_seconds(given: Mapping[str, str], name: str, default: float, most: float, problems: list[str]) -> float:
-    text = given.get(name)
-    if text is None:
-        return default
-    if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text.strip()) and float(text) <= most:
-        return float(text)
-    problems.append(f"{name} is {text!r}: expected seconds from 0 to {most:g}")
-    return default
-
-
-def _parse_choice(
-    given: Mapping[str, str], name: str, default: str, choices: tuple[str, ...], problems: list[str]
-) -> str:
-    text = given.get(name, default).strip().lower()
-    if text not in choices:
-        problems.append(f"{name} is {given[name]!r}: expected {' or '.join(choices)}")
-        return default
-    return text
 
 
 def _parse_level(given: Mapping[str, str], problems: list[str]) -> str:

@@ -1,30 +1,35 @@
 """`edgepack build`: carries out a plan. Fetches what is locked, makes the layers that the cache lacks, writes `dist/`.
 
-Order on disk: blobs, documents, `index.json`; then SBOMs, deployment manifest and last `build.json`. Each file appears
-by rename, so a build that is killed leaves the former output or a complete new part of it, never half a file.
+Order on disk: blobs, documents, `index.json`, module by module; then SBOMs, deployment manifest and last `build.json`.
+Each file appears by rename, so a build that is killed leaves the former output or a complete new part of it, never half
+a file. Layers that several modules have in common are made once.
 """
 
 import hashlib
-import json
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from edgepack import __version__
+from edgepack.assembly import Assembly
 from edgepack.base.debian import find_release
+from edgepack.build_output import BuiltModule, layout_name, write_documents, write_report
+from edgepack.deployment.problem import DESIRED
+from edgepack.deployment.validate import problems
 from edgepack.download import Downloader, index_credentials
 from edgepack.errors import InputError
-from edgepack.files import exclusive, hash_file, write_file
+from edgepack.files import exclusive, hash_file
 from edgepack.layer_making import make_layers, maker_digest
 from edgepack.layers.cache import LayerCache
 from edgepack.layers.tarball import zlib_is_reference
 from edgepack.locking import locks_for
 from edgepack.models.record import ModelRecord
 from edgepack.models.registry import ModelRegistry
-from edgepack.oci.image import Image, Layer, assemble_image, assemble_index
+from edgepack.module import deployment_document
+from edgepack.oci.image import Layer, assemble_image, assemble_index
 from edgepack.oci.layout import write_layout
 from edgepack.oci.platform import Platform
 from edgepack.oci.validate import verify_layout
@@ -38,6 +43,7 @@ from edgepack.resolve.conda_env import python_fits
 from edgepack.resolve.lock import PlatformLock
 
 _HUGE_WHEEL_BYTES = 100 * 1024 * 1024
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,67 +55,109 @@ class BuildSettings:
     update_lock: bool = False
     frozen_lock: bool = False
     offline: bool = False
+    layered: bool = False
     say: Callable[[str], None] = field(default=lambda _text: None)
     warn: Callable[[str], None] = field(default=lambda _text: None)
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What is known before anything is made: models, locks and the plan."""
+    """What is known of an image before anything is made: models, locks and the plan."""
 
+    recipe: Recipe
     models: tuple[ModelRecord, ...]
     locks: Mapping[Platform, PlatformLock]
     plan: BuildPlan
 
 
-def prepare(recipe: Recipe, settings: BuildSettings, downloader: Downloader) -> Prepared:
-    """Find the models, the locks and the plan.
+def prepare(assembly: Assembly, settings: BuildSettings, downloader: Downloader) -> dict[str, Prepared]:
+    """Find the models, the locks and the plan of each image, by folder in the output.
 
     Raises:
-        InputError: a model is not registered, the module cannot be deployed so, or the packages cannot be had for a
+        InputError: a model is not registered, a module cannot be deployed so, or the packages cannot be had for a
             platform.
     """
-    from edgepack.module import deployment_document
-
-    deployment_document(recipe, f"sha256:{'0' * 64}")  # its problems are told before anything is made
+    digests = {recipe.module.name: f"sha256:{'0' * 64}" for recipe in assembly.recipes.values()}
+    manifest = deployment_document(assembly, digests)  # its problems are told before anything is made
+    for problem in problems(manifest):
+        if problem.severity == "warning":
+            settings.warn(f"deployment manifest, {problem.pointer}: {problem.message}")
     registry = ModelRegistry(settings.workspace)
+    models = _for_each(assembly, lambda _folder, recipe: _models(recipe, registry))
+    agent = _agent_files()
+
+    def prepared(folder: str, recipe: Recipe) -> Prepared:
+        locks = locks_for(
+            recipe,
+            downloader,
+            update=settings.update_lock,
+            frozen=settings.frozen_lock,
+            offline=settings.offline,
+            say=settings.say,
+        )
+        own = models[folder]
+        return Prepared(recipe, own, locks, plan_build(recipe, own, locks, _material(recipe, registry, agent)))
+
+    return _for_each(assembly, prepared)
+
+
+def _for_each(assembly: Assembly, make: Callable[[str, Recipe], _Made]) -> dict[str, _Made]:
+    """What is made of each recipe, by folder; the problems of all of them are told together."""
+    made: dict[str, _Made] = {}
+    found: list[str] = []
+    for folder, recipe in assembly.recipes.items():
+        try:
+            made[folder] = make(folder, recipe)
+        except InputError as error:
+            found += error.problems if assembly.is_single else (f"module {folder}: {each}" for each in error.problems)
+    InputError.raise_if_any(found)
+    return made
+
+
+def _models(recipe: Recipe, registry: ModelRegistry) -> tuple[ModelRecord, ...]:
     found = [registry.get(model.name, model.version) for model in recipe.models]
-    models = tuple({(model.name, model.version): model for model in found}.values())
-    locks = locks_for(
-        recipe,
-        downloader,
-        update=settings.update_lock,
-        frozen=settings.frozen_lock,
-        offline=settings.offline,
-        say=settings.say,
-    )
-    return Prepared(models, locks, plan_build(recipe, models, locks, _material(recipe, registry)))
+    return tuple({(model.name, model.version): model for model in found}.values())
 
 
-def _downloader(recipe: Recipe, settings: BuildSettings) -> Downloader:
+def _downloader(assembly: Assembly, settings: BuildSettings) -> Downloader:
+    options = [option for recipe in assembly.recipes.values() for option in recipe.requests.options]
     return Downloader(
         settings.workspace / "cache",
         offline=settings.offline,
         say=settings.say,
-        credentials=index_credentials(recipe.requests.options, os.environ),
+        credentials=index_credentials(options, os.environ),
     )
 
 
-def dry_run(recipe: Recipe, settings: BuildSettings) -> dict[str, Any]:
+def dry_run(assembly: Assembly, settings: BuildSettings) -> dict[str, Any]:
     """The plan of a build as a document; locks are made if need be, nothing else."""
-    _tell_about(recipe, settings)
-    with _downloader(recipe, settings) as downloader:
-        return prepare(recipe, settings, downloader).plan.document()
+    _tell_about(assembly, settings)
+    with _downloader(assembly, settings) as downloader:
+        prepared = prepare(assembly, settings, downloader)
+    if assembly.is_single:
+        return prepared[""].plan.document()
+    digests = {recipe.module.name: f"sha256:{'0' * 64}" for recipe in assembly.recipes.values()}
+    hub = deployment_document(assembly, digests)["modulesContent"]["$edgeHub"][DESIRED]
+    built = {
+        each.recipe.module.name: {
+            "image": str(each.recipe.image),
+            "layout": layout_name(folder),
+            "platforms": each.plan.document(),
+        }
+        for folder, each in prepared.items()
+    }
+    placed = {each.options.name: {"image": each.image} for each in assembly.placed}
+    return {"modules": {**built, **placed}, "routes": hub["routes"], "credentials": sorted(assembly.credentials)}
 
 
-def build(recipe: Recipe, settings: BuildSettings) -> dict[str, Any]:
+def build(assembly: Assembly, settings: BuildSettings) -> dict[str, Any]:
     """Build the images and all of `dist/`; returns the content of `build.json`.
 
     Raises:
         InputError, RemoteError, DamagedDataError: see `edgepack.errors`; the former output is then untouched or whole.
     """
     started = time.monotonic()
-    _tell_about(recipe, settings)
+    _tell_about(assembly, settings)
     if not zlib_is_reference():
         settings.warn(
             "this machine's zlib compresses differently from stock zlib: the image is sound and its configuration "
@@ -120,27 +168,38 @@ def build(recipe: Recipe, settings: BuildSettings) -> dict[str, Any]:
     name = hashlib.sha256(os.fsencode(settings.output.resolve())).hexdigest()[:16]
     with (
         exclusive(cache / "locks" / name),
-        _downloader(recipe, settings) as downloader,
+        _downloader(assembly, settings) as downloader,
     ):
-        prepared = prepare(recipe, settings, downloader)
+        prepared = prepare(assembly, settings, downloader)
         _warn_about(prepared, settings)
         layers = LayerCache(cache)
-        made = make_layers(prepared.plan, layers, downloader, settings.say, settings.warn)
-        images = tuple(
-            assemble_image(plan.platform, tuple(made[layer.key][0] for layer in plan.layers), plan.run)
-            for plan in prepared.plan.images
-        )
-        blobs = {layer.digest: layers.blob_path(layer.digest) for layer, _ in made.values()}
-        index = write_layout(settings.output / "image", images, assemble_index(images, {}), blobs, recipe.image.tag)
-        verify_layout(settings.output / "image", diff_ids=False)
-        report = _report(recipe, images, index.digest, made)
-        _write_documents(recipe, prepared, index.digest, settings.output)
-        report |= {
+        whole = BuildPlan(tuple(image for each in prepared.values() for image in each.plan.images))
+        made = make_layers(whole, layers, downloader, settings.say, settings.warn)
+        built = {
+            folder: _write_image(each, settings.output / layout_name(folder), made, layers)
+            for folder, each in prepared.items()
+        }
+        write_documents(settings.output, assembly, built, layered=settings.layered)
+        spent = {
             "seconds": round(time.monotonic() - started, 3),
             "downloads": {"bytes": downloader.bytes_fetched, "seconds": round(downloader.busy_s, 3)},
         }
-        write_file(settings.output / "build.json", (json.dumps(report, indent=2) + "\n").encode())
-    return report
+        reports = {folder: module.document(made) for folder, module in built.items()}
+        return write_report(settings.output, assembly, reports, spent)
+
+
+def _write_image(
+    prepared: Prepared, layout: Path, made: Mapping[str, tuple[Layer, bool]], layers: LayerCache
+) -> BuiltModule:
+    images = tuple(
+        assemble_image(plan.platform, tuple(made[layer.key][0] for layer in plan.layers), plan.run)
+        for plan in prepared.plan.images
+    )
+    digests = {layer.digest for image in images for layer in image.layers}
+    blobs = {digest: layers.blob_path(digest) for digest in digests}
+    index = write_layout(layout, images, assemble_index(images, {}), blobs, prepared.recipe.image.tag)
+    verify_layout(layout, diff_ids=False)
+    return BuiltModule(prepared.recipe, prepared.models, prepared.locks, images, index.digest)
 
 
 def _make_folders(folders: Mapping[Path, str]) -> None:
@@ -156,36 +215,29 @@ def _make_folders(folders: Mapping[Path, str]) -> None:
     InputError.raise_if_any(problems)
 
 
-def _write_documents(recipe: Recipe, prepared: Prepared, digest: str, output: Path) -> None:
-    from edgepack.module import deployment_document
-    from edgepack.sbom import sbom_document
-
-    for platform, lock in prepared.locks.items():
-        text = sbom_document(recipe, prepared.models, lock, digest)
-        write_file(output / "sbom" / f"{platform.slug}.cdx.json", text)
-    manifest = deployment_document(recipe, digest)
-    write_file(output / "deployment.json", (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode())
-
-
-def _tell_about(recipe: Recipe, settings: BuildSettings) -> None:
-    for text in recipe.warnings:
+def _tell_about(assembly: Assembly, settings: BuildSettings) -> None:
+    for text in dict.fromkeys(text for recipe in assembly.recipes.values() for text in recipe.warnings):
         settings.warn(text)
-    for text in recipe.notes:
+    for text in dict.fromkeys(text for recipe in assembly.recipes.values() for text in recipe.notes):
         settings.say(f"note: {text}")
-    python, pinned = find_release(recipe.base).python, recipe.requests.python
-    if pinned and not python_fits(pinned, python):
-        settings.warn(
-            f"{recipe.environment_file} asks for Python {pinned}; {recipe.base} has Python {python}. Models pickled "
-            "under another Python usually load; check yours with its sample request"
-        )
-    if recipe.image.registry is None:
-        settings.say(f"note: the image name {recipe.image} has no registry; to deploy it, give -t REGISTRY/NAME:TAG")
+    for recipe in assembly.recipes.values():
+        python, pinned = find_release(recipe.base).python, recipe.requests.python
+        if pinned and not python_fits(pinned, python):
+            settings.warn(
+                f"{recipe.environment_file} asks for Python {pinned}; {recipe.base} has Python {python}. Models "
+                "pickled under another Python usually load; check yours with its sample request"
+            )
+        if recipe.image.registry is None:
+            settings.say(
+                f"note: the image name {recipe.image} has no registry; to deploy it, give -t REGISTRY/NAME:TAG"
+            )
 
 
-def _warn_about(prepared: Prepared, settings: BuildSettings) -> None:
+def _warn_about(prepared: Mapping[str, Prepared], settings: BuildSettings) -> None:
     huge = {
         f"{wheel.name} {wheel.version} ({(wheel.size_bytes or 0) // 1_000_000} MB, {platform})"
-        for platform, lock in prepared.locks.items()
+        for each in prepared.values()
+        for platform, lock in each.locks.items()
         for wheel in lock.wheels
         if (wheel.size_bytes or 0) > _HUGE_WHEEL_BYTES
     }
@@ -193,8 +245,7 @@ def _warn_about(prepared: Prepared, settings: BuildSettings) -> None:
         settings.warn(f"very large packages for an edge device: {', '.join(sorted(huge))}")
 
 
-def _material(recipe: Recipe, registry: ModelRegistry) -> Material:
-    agent = _agent_files()
+def _material(recipe: Recipe, registry: ModelRegistry, agent: Sequence[tuple[str, Path, str]]) -> Material:
     hashes = {path: hash_file(file) for path, file, _ in (recipe.script.files if recipe.script else ())}
     return Material(registry.file_path, agent, hashes, __version__, maker_digest())
 
@@ -205,34 +256,3 @@ def _agent_files() -> Sequence[tuple[str, Path, str]]:
     root = Path(device_agent.__file__).parent
     paths = sorted(path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     return [(path.relative_to(root).as_posix(), path, hash_file(path)) for path in paths]
-
-
-def _report(
-    recipe: Recipe,
-    images: Iterable[Image],
-    digest: str,
-    made: Mapping[str, tuple[Layer, bool]],
-) -> dict[str, Any]:
-    cached = {layer.digest: was_cached for layer, was_cached in made.values()}
-    return {
-        "image": str(recipe.image),
-        "digest": digest,
-        "seconds": 0.0,
-        "platforms": {
-            str(image.platform): {
-                "digest": image.descriptor().digest,
-                "size_bytes": sum(layer.size_bytes for layer in image.layers),
-                "layers": [
-                    {
-                        "kind": layer.kind,
-                        "title": layer.title,
-                        "digest": layer.digest,
-                        "size_bytes": layer.size_bytes,
-                        "cached": cached[layer.digest],
-                    }
-                    for layer in image.layers
-                ],
-            }
-            for image in images
-        },
-    }

@@ -176,7 +176,9 @@ def _is_inside(link: Path, root: Path) -> bool:
 
 
 def _is_build_output(folder: Path) -> bool:
-    return (folder / "image" / "oci-layout").exists() or (folder / "oci-layout").exists()
+    if (folder / "image" / "oci-layout").exists() or (folder / "oci-layout").exists():
+        return True
+    return (folder / "deployment.json").exists() and any(folder.glob("*/image/oci-layout"))
 
 
 def _read(path: Path) -> str:

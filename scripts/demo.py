@@ -1,16 +1,12 @@
-"""The demo, see scripts/demo: every step is a command that a user would type, but for running the built image."""
+"""The demo, see scripts/demo: every step is a command that a user would type."""
 
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
-
-from simulator.module_runner import run_module
 
 EDGEPACK = Path(sys.executable).with_name("edgepack")
 
@@ -22,15 +18,8 @@ def step(folder: Path, *arguments: str) -> None:
     subprocess.run([EDGEPACK, *arguments], cwd=folder, env=environment, check=True)
 
 
-def free_port() -> int:
-    """A TCP port on loopback that nothing listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 def main(folder: Path, example: str) -> None:
-    """Make the project anew, keep its cache, build, run, score."""
+    """Make the project anew, keep its cache, build, run it with devices and without a network."""
     started = time.monotonic()
     project = folder / example
     cache = project / ".edgepack" / "cache"
@@ -47,19 +36,18 @@ def main(folder: Path, example: str) -> None:
     step(project, "build", "-t", f"registry.example.com/demo/{example}:1.0")
     step(project, "verify", "dist")
 
-    print("\nThe built image, run as a process of this machine:", flush=True)
-    request = (project / "sample-request.json").read_bytes()
-    with (
-        (folder / "module.log").open("wb") as log,
-        run_module(project / "dist" / "image", folder / "roots", free_port(), log=log, ready_s=60) as module,
-    ):
-        call = urllib.request.Request(f"{module.url}/score", request, {"Content-Type": "application/json"})  # noqa: S310
-        with urllib.request.urlopen(call, timeout=60) as response:  # noqa: S310
-            answer = json.loads(response.read())
-            print(f"POST {module.url}/score -> {response.status} {json.dumps(answer)}")
+    report = folder / "report.json"
+    step(
+        project,
+        *("simulate", "dist/deployment.json", "--scenario", "tunnel", "--source", "sample-request.json"),
+        *("--port", "0", "--ui", "0", "--report", str(report.resolve())),
+    )
+    figures = json.loads(report.read_bytes())
     print(
-        f"\nimage       {project}/dist/image\ndeployment  {project}/dist/deployment.json\n"
-        f"module log  {folder}/module.log\ndone in {time.monotonic() - started:.0f} s"
+        f"\nlost: {figures['lost']} of {figures['sent']} messages, {figures['offline_s']:.0f} s without a network"
+        f"\nimage       {project}/dist/image\ndeployment  {project}/dist/deployment.json\nreport      {report}"
+        f"\ndashboard   cd {project} && edgepack simulate dist/deployment.json --source sample-request.json"
+        f"\ndone in {time.monotonic() - started:.0f} s"
     )
 
 

@@ -1,16 +1,10 @@
-"""Runs a built image as a process of this machine: no Docker, no root, the image's own Python and C library.
+"""Runs one built image as a process of this machine, without a hub: unpack, start, wait until it is ready, stop.
 
-The image of this machine's platform is unpacked and its entry point started through the image's own dynamic loader,
-with the image's environment. Paths of the application are moved below the unpacked root; everything else is what the
-device will run. Limits: no isolation (network, files and users are this machine's), Linux only. The loader also looks
-in this machine's library folders; a library that came from there is missing in the image, and that is an error.
+How an image becomes a process is in `edge_agent.unpacked_image`. A library that the module found on this machine is
+missing in the image, and that is an error.
 """
 
-import os
-import platform
-import re
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -20,11 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from edgepack.base.root import APP_ROOT
-from edgepack.errors import InputError, RemoteError
-from edgepack.oci.platform import PLATFORMS, Platform
-from edgepack.oci.unpack import unpack_image
-from edgepack.oci.validate import PlatformContent, choose_platform
+from edgepack.errors import RemoteError
+from simulator.edge_agent.unpacked_image import foreign_libraries, unpack_for_host
 
 _STOP_S = 10
 
@@ -35,19 +26,6 @@ class RunningModule:
 
     url: str
     process: "subprocess.Popen[bytes]"
-
-
-def host_platform() -> Platform:
-    """The platform of this machine.
-
-    Raises:
-        InputError: images are not built for it.
-    """
-    machine = platform.machine()
-    found = [known for known in PLATFORMS.values() if known.machine == machine and sys.platform == known.os]
-    if not found:
-        raise InputError(f"modules run as processes on Linux on {', '.join(PLATFORMS)} only, not on {sys.platform}")
-    return found[0]
 
 
 @contextmanager
@@ -62,17 +40,13 @@ def run_module(
         RemoteError: the module ends, is not ready within `ready_s` seconds, or uses libraries that the image lacks.
         InputError: the layout has no image for this machine.
     """
-    target, folder = host_platform(), folder.resolve()
-    content = choose_platform(layout, str(target))
-    root = unpack_image(layout, content, folder)
-    command, environment = module_command(content, root, target, folder / f"python-{root.name[:12]}")
-    environment |= {"EDGEPACK_HTTP": f"127.0.0.1:{port}", **(variables or {})}
-    working_folder = f"{root}{content.config['config']['WorkingDir']}"
-    process = subprocess.Popen(command, env=environment, cwd=working_folder, stdout=log, stderr=log)
+    image = unpack_for_host(layout, folder)
+    environment = {**image.environment, "EDGEPACK_HTTP": f"127.0.0.1:{port}", **(variables or {})}
+    process = subprocess.Popen(image.command, env=environment, cwd=image.working_folder, stdout=log, stderr=log)
     try:
         url = f"http://127.0.0.1:{port}"
         _wait_until_ready(url, process, ready_s)
-        foreign = _foreign_libraries(process.pid, root)
+        foreign = foreign_libraries(process.pid, image.root)
         if foreign:
             raise RemoteError(
                 f"the image lacks {', '.join(foreign)}: the module found them on this machine, and would not find "
@@ -87,23 +61,6 @@ def run_module(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def module_command(
-    content: PlatformContent, root: Path, target: Platform, python: Path
-) -> tuple[list[str], dict[str, str]]:
-    """The command and environment that run the image's entry point from `root`; writes the starter `python`."""
-    config = content.config["config"]
-    entry = config["Entrypoint"]
-    binary = root / (root / entry[0].lstrip("/")).resolve().relative_to(root.resolve())
-    loader = f"{root}/usr/lib/{target.multiarch}/{target.loader}"
-    libraries = f"{root}/usr/lib/{target.multiarch}:{root}/usr/lib"
-    python.write_text(f'#!/bin/sh\nexec "{loader}" --argv0 "{python}" --library-path "{libraries}" "{binary}" "$@"\n')
-    python.chmod(0o755)
-    environment = dict(variable.split("=", 1) for variable in config["Env"])
-    moved = {name: re.sub(rf"(^|:)/{APP_ROOT}", rf"\1{root}/{APP_ROOT}", value) for name, value in environment.items()}
-    own = {"PYTHONHOME": f"{root}/usr", "HOME": os.environ.get("HOME", "/"), "PATH": os.environ.get("PATH", "")}
-    return [str(python), *entry[1:]], moved | own
 
 
 def _wait_until_ready(url: str, process: "subprocess.Popen[bytes]", ready_s: float) -> None:
@@ -122,19 +79,3 @@ def _wait_until_ready(url: str, process: "subprocess.Popen[bytes]", ready_s: flo
             reason = str(error)
         time.sleep(0.05)
     raise RemoteError(f"the module is not ready after {ready_s:.0f} s ({reason})", retryable=False)
-
-
-def _foreign_libraries(pid: int, root: Path) -> list[str]:
-    """Names of the shared libraries outside of `root` that a process or one of its children has loaded."""
-    found: set[str] = set()
-    waiting = [pid]
-    while waiting:
-        folder = Path("/proc", str(waiting.pop()))
-        try:
-            paths = {line.split(maxsplit=5)[5] for line in (folder / "maps").read_text().splitlines() if "/" in line}
-            children = [path.read_text().split() for path in (folder / "task").glob("*/children")]
-        except OSError:
-            continue  # it has ended meanwhile
-        found |= {path for path in paths if re.search(r"\.so(\.\d+)*$", path) and not path.startswith(f"{root}/")}
-        waiting += [int(child) for pids in children for child in pids]
-    return sorted(found)

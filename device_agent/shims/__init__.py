@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 _TREE = Path(__file__).parent
-_TOP_NAMES = frozenset({"azureml"})
+_TOP_NAMES = frozenset({"azureml", "azureml_inference_server_http"})
 
 
 class ShimFinder:

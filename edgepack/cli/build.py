@@ -1,5 +1,6 @@
 """`edgepack build`."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from edgepack.cli.session import Session, find_project, pass_session
 @click.option("--lock", "update_lock", is_flag=True, help="Resolve packages and base anew and rewrite the locks.")
 @click.option("--locked", "frozen_lock", is_flag=True, help="Fail rather than resolve: the locks must be up to date.")
 @click.option("--offline", is_flag=True, help="Use the cache only.")
+@click.option("--layered", is_flag=True, help="Write the modules and routes as a layered deployment, too.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and make nothing but the locks.")
 @pass_session
 def build_command(
@@ -37,9 +39,10 @@ def build_command(
     update_lock: bool,
     frozen_lock: bool,
     offline: bool,
+    layered: bool,
     dry_run: bool,
 ) -> None:
-    """Build the image for all platforms and the deployment manifest.
+    """Build the images for all platforms and the deployment manifest.
 
     Without -m and --ic, builds the project whose edgepack.yaml is in this folder or the nearest one above; with
     them, what they name, and no edgepack.yaml is read.
@@ -49,7 +52,8 @@ def build_command(
     if update_lock and offline:
         raise click.UsageError("--lock needs the network, which --offline forbids.")
     from edgepack import build as builder
-    from edgepack.project import BuildOptions, read_recipe
+    from edgepack.assembly import read_assembly
+    from edgepack.project import BuildOptions
 
     here = Path.cwd()
     named = bool(models or inference_config)
@@ -57,49 +61,80 @@ def build_command(
     platforms = None if platform is None else [part.strip() for part in platform.split(",") if part.strip()]
     output = output or folder / "dist"
     options = BuildOptions(models, inference_config, platforms, image, base, output, session.workspace)
-    recipe = read_recipe(folder, options)
+    assembly = read_assembly(folder, options, os.environ)
     settings = builder.BuildSettings(
         session.workspace,
         output,
         update_lock,
         frozen_lock,
         offline,
+        layered,
         session.say,
         session.warn,
     )
     if dry_run:
-        plan = builder.dry_run(recipe, settings)
+        plan = builder.dry_run(assembly, settings)
         session.result(plan, _plan_text(plan))
         return
-    report = builder.build(recipe, settings)
-    session.result(report, _report_text(report, output))
+    report = builder.build(assembly, settings)
+    session.result(report, _report_text(report, output, layered=layered))
 
 
 def _plan_text(plan: dict[str, Any]) -> str:
+    if "modules" not in plan:
+        return "\n".join(_platform_lines(plan))
     lines = []
-    for platform, image in plan.items():
+    for name, module in plan["modules"].items():
+        lines.append(f"module {name}  {module['image']}")
+        lines += [f"  {line}" for line in _platform_lines(module.get("platforms", {}))]
+    lines += [f"route {name}  {_route_text(route)}" for name, route in plan["routes"].items()]
+    lines += [f"credentials {name}" for name in plan["credentials"]]
+    return "\n".join(lines)
+
+
+def _platform_lines(platforms: dict[str, Any]) -> list[str]:
+    lines = []
+    for platform, image in platforms.items():
         lines.append(platform)
         for layer in image["layers"]:
             holds = layer["holds"]
             shown = ", ".join(holds[:4]) + (f" and {len(holds) - 4} more" if len(holds) > 4 else "")
             lines.append(f"  {layer['kind']:<9} {layer['title']}: {shown}")
-    return "\n".join(lines)
+    return lines
 
 
-def _report_text(report: dict[str, Any], output: Path) -> str:
+def _route_text(route: str | dict[str, Any]) -> str:
+    if isinstance(route, str):
+        return route
+    more = [f"priority {route['priority']}"] if "priority" in route else []
+    more += [f"for {route['timeToLiveSecs']} s"] if "timeToLiveSecs" in route else []
+    return f"{route['route']} ({', '.join(more)})"
+
+
+def _report_text(report: dict[str, Any], output: Path, *, layered: bool) -> str:
     from edgepack.cli.text import layer_lines, relative
 
+    modules = report.get("modules") or {"": {**report, "layout": "image"}}
     lines = []
-    for platform, image in report["platforms"].items():
-        lines.append(f"{platform}  {image['size_bytes'] / 1e6:.1f} MB  {image['digest']}")
-        lines += layer_lines(image["layers"])
+    for name, module in modules.items():
+        if "layout" not in module:
+            lines += [f"module {name}  {module['image']}, not built here", ""]
+            continue
+        lines += [f"module {name}"] if name else []
+        for platform, image in module["platforms"].items():
+            lines.append(f"{platform}  {image['size_bytes'] / 1e6:.1f} MB  {image['digest']}")
+            lines += layer_lines(image["layers"])
+        lines += [
+            "",
+            f"image       {module['image']}@{module['digest']}",
+            f"layout      {relative(output / module['layout'])}",
+            *([""] if name else []),
+        ]
     downloads = report["downloads"]
-    lines += [
-        "",
-        f"image       {report['image']}@{report['digest']}",
-        f"layout      {relative(output / 'image')}",
-        f"deployment  {relative(output / 'deployment.json')}",
+    lines.append(f"deployment  {relative(output / 'deployment.json')}")
+    lines += [f"layer       {relative(output / 'deployment.layered.json')}"] if layered else []
+    lines.append(
         f"built in {report['seconds']:.1f} s; downloaded {downloads['bytes'] / 1e6:.1f} MB "
-        f"in {downloads['seconds']:.1f} s of them",
-    ]
+        f"in {downloads['seconds']:.1f} s of them"
+    )
     return "\n".join(lines)

@@ -5,13 +5,12 @@ A command's module is imported only when that command runs, so that `edgepack --
 
 import errno
 import sys
-import traceback
-from importlib import import_module
 from typing import NoReturn
 
 import click
 
 from edgepack import __version__
+from edgepack.cli.lazy_group import LazyGroup
 from edgepack.cli.session import current_session
 from edgepack.errors import EdgepackError, InputError, RemoteError
 
@@ -36,32 +35,19 @@ COMMANDS = {
     "build": ("edgepack.cli.build", "Build the image for all platforms and the deployment manifest."),
     "inspect": ("edgepack.cli.image", "Show the platforms, layers, sizes and digests of a built image."),
     "verify": ("edgepack.cli.image", "Recompute every digest of a built image."),
+    "simulate": ("edgepack.cli.simulate", "Run a deployment with IoT Hub, IoT Edge and devices on this machine."),
+    "deploy": ("edgepack.cli.deploy", "Deploy to IoT Hub, and see what came of it."),
+    "manifest": ("edgepack.cli.manifest", "Check deployment manifests, render templates."),
     "load": ("edgepack.cli.image", "Load one platform of a built image into a Docker engine."),
+    "route": ("edgepack.cli.route", "Check routes of edgeHub, and try them on a message."),
 }
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are imported when they are called; help needs no import."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The commands in the order of a user's work."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the module of one command; its attribute has the command's name."""
-        if cmd_name not in COMMANDS:
-            return None
-        module = import_module(COMMANDS[cmd_name][0])
-        command: click.Command = getattr(module, f"{cmd_name}_command")
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=LazyGroup,
+    table=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(__version__, "-V", "--version", prog_name="edgepack")
 @click.option(
     "--workspace", metavar="DIR", help="Where registered models and caches are kept. Default: .edgepack of the project."
@@ -90,7 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(130)
     except EdgepackError as error:
         if {"-v", "--verbose"} & set(given):
-            traceback.print_exc()
+            _show_traceback()
         _show(error)
         sys.exit(error.exit_code)
     except OSError as error:
@@ -104,8 +90,14 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _show_bug() -> NoReturn:
+def _show_traceback() -> None:
+    import traceback  # slow to load, and rarely needed
+
     traceback.print_exc()
+
+
+def _show_bug() -> NoReturn:
+    _show_traceback()
     click.echo("This is a bug in edgepack, not in your input; please report it with the text above.", err=True)
     sys.exit(BUG)
 

@@ -1,14 +1,34 @@
-"""Texts that several commands print."""
+"""Texts that several commands read or print."""
 
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import click
+
+from edgepack.errors import InputError
+
 
 def relative(path: Path) -> str:
     """The shorter of a path and the way to it from here."""
     return min(str(path), os.path.relpath(path), key=len)
+
+
+def text_of(file: Path) -> str:
+    """The text of a file that the user named; `-` is standard input.
+
+    Raises:
+        InputError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        with click.open_file(str(file), "rb") as opened:
+            content: bytes = opened.read()
+        return content.decode("utf-8-sig")
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise InputError(f"{file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file}: not UTF-8: {error}") from error
 
 
 def layer_lines(layers: Sequence[Mapping[str, Any]]) -> list[str]:

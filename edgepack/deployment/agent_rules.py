@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from edgepack.deployment.problem import (
     DESIRED,
     SYSTEM_MODULES,
+    SYSTEM_TWINS,
     Manifest,
     Place,
     Problem,
@@ -22,7 +23,14 @@ from edgepack.deployment.problem import (
 MAX_MODULES = 50
 
 _DOTTED = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){1,3}", re.ASCII)
-_CREDENTIAL_NAME = re.compile(r"[^.$# ]+")
+CREDENTIAL_NAME = re.compile(r"[^.$# ]+")
+
+# A device's content as the service has it, and a deployment at scale.
+_WRAPPER_KEYS = (
+    "content",
+    *("id schemaVersion targetCondition priority labels metrics systemMetrics etag contentType".split()),
+    *("createdTimeUtc lastUpdatedTimeUtc".split()),
+)
 
 
 def structure(manifest: Manifest) -> Iterator[Problem]:
@@ -37,11 +45,13 @@ def structure(manifest: Manifest) -> Iterator[Problem]:
         else:
             yield document.error("structure", "needs 'modulesContent', an object with $edgeAgent and $edgeHub")
         return
+    known = _WRAPPER_KEYS if "content" in document else ("modulesContent", "moduleContent")
     for key, member in document.items():
-        if key not in ("modulesContent", "content"):
-            yield member.warning("structure", f"{key!r} is dropped when the manifest is deployed: remove it")
-    for name in ("$edgeAgent", "$edgeHub"):
-        if name not in content:
+        if key not in known and not (manifest.is_template and key.startswith("$schema")):
+            what = f"{shown(key)} is dropped when the manifest is deployed: remove it"
+            yield member.warning("structure-unknown-key", what, on_key=True)
+    for name in SYSTEM_TWINS:
+        if name not in content and not manifest.is_layer:
             yield content.error("structure", f"needs {name!r}")
     for _, twin in content.items():
         yield from _twin_structure(twin)
@@ -57,9 +67,11 @@ def _twin_structure(twin: Place) -> Iterator[Problem]:
         yield twin[DESIRED].error("structure", "must be an object")
     for key, member in twin.items():
         if key.startswith(f"{DESIRED}."):
-            yield member.error("structure", "belongs to a layered deployment, and this is to be a complete one")
+            what = "belongs to a layered deployment, and this is to be a complete one"
+            yield member.error("structure", what, on_key=True)
         elif key != DESIRED:
-            yield member.warning("structure", f"{key!r} is not known here: only {DESIRED!r} is read")
+            what = f"{shown(key)} is not known here: only {DESIRED!r} is read"
+            yield member.warning("structure-unknown-key", what, on_key=True)
 
 
 def schema_version(manifest: Manifest) -> Iterator[Problem]:
@@ -75,7 +87,7 @@ def schema_version(manifest: Manifest) -> Iterator[Problem]:
     if numbers[0] != 1 or numbers > (1, 1, 0):
         yield place.error("agent-schema-version", f'edgeAgent does not take {text} (status 412): write "1.1"')
     elif text not in ("1.0", "1.1"):
-        yield place.warning("agent-schema-version", f'{text} has no published schema: write "1.1"')
+        yield place.warning("schema-version-unpublished", f'{text} has no published schema: write "1.1"')
 
 
 def agent_members(manifest: Manifest) -> Iterator[Problem]:
@@ -112,15 +124,17 @@ def credentials(manifest: Manifest) -> Iterator[Problem]:
         yield place.error("credentials", "must be an object: a name, then address, username and password")
     addresses: dict[str, str] = {}
     for name, entry in place.items():
-        if not _CREDENTIAL_NAME.fullmatch(name):
-            yield entry.error("credentials", f"the name {shown(name)} must not have '.', '$', '#' or blanks")
+        if not CREDENTIAL_NAME.fullmatch(name):
+            what = f"the name {shown(name)} must not have '.', '$', '#' or blanks"
+            yield entry.error("credentials", what, on_key=True)
         yield from object_problems(entry, ("address", "username", "password"), (), "credentials")
         for key, field in entry.items():
             if key in ("address", "username", "password"):
                 yield from _credential_field(key, field)
         address = entry["address"].value
         if isinstance(address, str) and addresses.setdefault(address, name) != name:
-            yield entry["address"].warning("credentials", f"{address} has credentials twice: keep one of them")
+            what = f"{address} has credentials twice: keep one of them"
+            yield entry["address"].warning("credentials-twice", what)
 
 
 def _credential_field(key: str, field: Place) -> Iterator[Problem]:
@@ -129,7 +143,12 @@ def _credential_field(key: str, field: Place) -> Iterator[Problem]:
     elif key == "address" and re.search(r"\s", field.value):
         yield field.error("credentials", "address must not have blanks: write HOST or HOST:PORT")
     elif re.fullmatch(r"\$\{?[A-Za-z_][A-Za-z0-9_]*\}?", field.value):
-        yield field.warning("placeholder", f"{field.value} was not replaced: render the template first")
+        yield field.warning("placeholder-left", f"{field.value} was not replaced: render the template first")
+    elif key == "password":
+        yield field.warning(
+            "plain-credentials",
+            "the password stands here in clear text: keep the file out of version control, and let the user only pull",
+        )
 
 
 def module_count(manifest: Manifest) -> Iterator[Problem]:

@@ -17,6 +17,17 @@ MAX_PIECES = 100
 _KEY = re.compile(r"createoptions([0-9]*)", re.IGNORECASE | re.ASCII)
 
 
+class OptionsError(InputError):
+    """createOptions that cannot be read. `column` is the place in the joined text, from 1, where there is one;
+    `key` that of the piece to blame.
+    """
+
+    def __init__(self, *problems: str, column: int | None = None, key: str | None = None) -> None:
+        super().__init__(*problems)
+        self.column = column
+        self.key = key
+
+
 def merge(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """`given` laid over `defaults`, object by object; null removes a key, other values and arrays replace.
 
@@ -70,45 +81,63 @@ def join(settings: Mapping[str, Any]) -> str:
     numbers must run 1, 2, 3 without a gap. Pieces after the 100th are ignored, as the agent does.
 
     Raises:
-        InputError: a gap, no first piece, or a piece that is no text; all that can be told at once.
+        OptionsError: a gap, no first piece, or a piece that is no text; all that can be told at once.
     """
-    matches = ((key, _KEY.search(key)) for key in settings)
-    found = sorted(((key.lower(), match[1], key) for key, match in matches if match), key=lambda each: each[:2])
-    problems = []
-    for expected, (_, number, key) in enumerate(found[:MAX_PIECES]):
+    found = _numbered(settings)
+    problems, blamed = [], None
+    for expected, (_, number, key) in enumerate(found):
         if not isinstance(settings[key], str):
+            blamed = blamed or key
             problems.append(f"{key} must be a text that holds JSON, not {_kind(settings[key])}")
         if expected == 0 and number:
             problems.append(
                 f'Error while parsing chunked field "createOptions", expected empty field number but found "{number}"'
             )
+            blamed = blamed or key
             break
         if expected and number.lstrip("0") != str(expected):
             problems.append(
                 'Error while parsing chunked field "createOptions", '
                 f"expected createOptions{expected:02d} found createOptions{number}"
             )
+            blamed = blamed or key
             break
-    InputError.raise_if_any(problems)
-    return "".join(settings[key] for _, _, key in found[:MAX_PIECES])
+    if problems:
+        raise OptionsError(*problems, key=blamed)
+    return "".join(settings[key] for _, _, key in found)
+
+
+def join_keys(settings: Mapping[str, Any]) -> list[str]:
+    """The keys of the pieces in the order in which they are joined."""
+    return [key for _, _, key in _numbered(settings)]
+
+
+def _numbered(settings: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Of each piece the key in lower case, its number as written, and the key as written."""
+    matches = ((key, _KEY.search(key)) for key in settings)
+    found = sorted(((key.lower(), match[1], key) for key, match in matches if match), key=lambda each: each[:2])
+    return found[:MAX_PIECES]
 
 
 def parse(text: str) -> dict[str, Any]:
     """Read joined createOptions; blank text and `null` are no options.
 
     Raises:
-        InputError: the text is no JSON, or no object.
+        OptionsError: the text is no JSON, or no object.
     """
     if not text.strip():
         return {}
     try:
         options = json.loads(text)
+    except json.JSONDecodeError as error:
+        column = error.pos + 1
+        raise OptionsError(f"createOptions is not JSON: {error.msg}, column {column}", column=column) from error
     except (ValueError, RecursionError) as error:
-        raise InputError(f"createOptions is not JSON: {error}") from error
+        raise OptionsError(f"createOptions is not JSON: {error}") from error
     if options is None:
         return {}
     if not isinstance(options, dict):
-        raise InputError(f"createOptions must be a JSON object, not {_kind(options)}")
+        raise OptionsError(f"createOptions must be a JSON object, not {_kind(options)}")
     return options
 
 

@@ -3,63 +3,119 @@
 Pure. The published schemas check none of this; the runtime takes most of it, and then nothing happens.
 """
 
+import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
-from edgepack.deployment.create_options import join, parse
-from edgepack.deployment.problem import SYSTEM_MODULES, Manifest, Place, Problem, Rule, shown
-from edgepack.deployment.route_shape import RouteShape, RouteShapeError, can_be_spelled, read_shape
-from edgepack.errors import InputError
+from edgepack.deployment.option_rules import in_options, options_of
+from edgepack.deployment.problem import SYSTEM_MODULES, SYSTEM_TWINS, Manifest, Place, Problem, Rule, shown
+from edgepack.deployment.route_check import check_route
+from edgepack.deployment.route_tokens import can_be_spelled
+from edgepack.deployment.route_tree import ModuleInput, Route
+
+_MOST_NAMED = 20
 
 
 def route_modules(manifest: Manifest) -> Iterator[Problem]:
-    """Modules that routes name must be in the deployment."""
+    """Modules that routes name must be in the deployment; a layer's may be in what it is laid over."""
     known = tuple(manifest.modules.members)
     folded = {name.lower() for name in known}
-    for place, shape in _shapes(manifest):
-        if shape.source_module is not None and shape.source_module.lower() not in folded:
-            yield place.error("route-module", _unknown(shape.source_module, known, "comes from"))
-        if shape.module is not None and shape.module not in known:
-            yield place.error("route-module", _unknown(shape.module, known, "leads to"))
+    for place, route in _routes(manifest):
+        source, sink = route.source_module, route.sink
+        missing = []
+        if source is not None and source.lower() not in folded:
+            missing.append(_unknown(source, known, "comes from"))
+        if isinstance(sink, ModuleInput) and sink.module not in known:
+            missing.append(_unknown(sink.module, known, "leads to"))
+        for text in missing:
+            if manifest.is_layer:
+                yield place.warning("route-module-of-base", f"{text}; it must be in the deployment below this layer")
+            else:
+                yield place.error("route-module", text)
+
+
+def route_ends(manifest: Manifest) -> Iterator[Problem]:
+    """Inputs and outputs that routes name, where a module's environment tells which ones it has."""
+    inputs = {name: _names(module, ("EDGEPACK_INPUT",)) for name, module in manifest.modules.items()}
+    outputs = {
+        name.lower(): _names(module, ("EDGEPACK_OUTPUT", "EDGEPACK_ERROR_OUTPUT"))
+        for name, module in manifest.modules.items()
+    }
+    for place, route in _routes(manifest):
+        sink, path = route.sink, route.path
+        if isinstance(sink, ModuleInput) and inputs.get(sink.module) and sink.input_name not in inputs[sink.module]:
+            there = ", ".join(inputs[sink.module])
+            what = f"leads to the input {shown(sink.input_name)} of {sink.module}, whose environment sets: {there}"
+            yield place.warning("route-input", what)
+        is_output = len(path) == 5 and path[3].lower() == "outputs" and route.source_module is not None
+        known = outputs.get(path[2].lower(), ()) if is_output else ()
+        if len(known) == 2 and path[4] != "*" and path[4].lower() not in [name.lower() for name in known]:
+            there = ", ".join(known)
+            what = f"comes from the output {shown(path[4])} of {path[2]}, whose environment sets: {there}"
+            yield place.warning("route-output", what)
+
+
+def _names(module: Place, variables: tuple[str, ...]) -> tuple[str, ...]:
+    values = (module["env"][name]["value"].value for name in variables)
+    return tuple(value for value in values if isinstance(value, str) and value)
 
 
 def spelled_names(manifest: Manifest) -> Iterator[Problem]:
     """Module names that a route's path cannot spell, such as `42` or `not`."""
     for name, module in manifest.modules.items():
         if not can_be_spelled(name):
-            yield module.warning("module-name", f"a route cannot name {shown(name)} as a source: choose another name")
+            what = f"a route cannot name {shown(name)} as a source: choose another name"
+            yield module.warning("module-name-in-routes", what, on_key=True)
 
 
 def twins_without_module(manifest: Manifest) -> Iterator[Problem]:
-    """Twins of modules that are not in the deployment."""
+    """Twins of modules that are not in the deployment; a layer's may be in what it is laid over."""
     for name, twin in manifest.content.items():
         if name.startswith("$"):
-            if name not in ("$edgeAgent", "$edgeHub"):
-                yield twin.error("module-twin", f"{shown(name)} is no module: only $edgeAgent and $edgeHub have a $")
-        elif name not in manifest.modules:
-            yield twin.warning("module-twin", f"has a twin here, but no module {shown(name)} is deployed")
+            if name not in SYSTEM_TWINS:
+                what = f"{shown(name)} is no module: only $edgeAgent and $edgeHub have a $"
+                yield twin.error("system-twin", what, on_key=True)
+        elif name not in manifest.modules and not manifest.is_layer:
+            what = f"has a twin here, but no module {shown(name)} is deployed"
+            yield twin.warning("module-twin", what, on_key=True)
 
 
 def system_names(manifest: Manifest) -> Iterator[Problem]:
     """User modules must not take the names of the system modules."""
     for name in SYSTEM_MODULES:
         if name in manifest.modules:
-            yield manifest.modules[name].error("module-name", f"{name} is the name of a system module: rename it")
+            what = f"{name} is the name of a system module: rename it"
+            yield manifest.modules[name].error("module-name", what, on_key=True)
+
+
+class _Binding(NamedTuple):
+    ports: range
+    module: str
+    place: Place
+    settings: Place
 
 
 def host_ports(manifest: Manifest) -> Iterator[Problem]:
     """Two containers cannot listen on one port of the host."""
-    taken: list[tuple[str, str, range, str]] = []
+    bound: dict[str, list[tuple[int, str, int, _Binding]]] = {}
+    order = 0
     for name, module in manifest.all_modules:
-        for address, protocol, ports in _bindings(module):
-            for other_address, other_protocol, other_ports, other in taken:
-                meets = protocol == other_protocol and _overlap(ports, other_ports)
-                if meets and (address == other_address or "" in (address, other_address)):
-                    port = max(ports.start, other_ports.start)
-                    yield module["settings"]["createOptions"].error(
-                        "host-port",
-                        f"port {port}/{protocol} of the host is taken by {other} already: change one",
-                    )
-            taken.append((address, protocol, ports, name))
+        for address, protocol, binding in _bindings(name, module):
+            order += 1
+            bound.setdefault(protocol, []).append((binding.ports.start, address, order, binding))
+    for protocol, bindings in bound.items():
+        furthest: dict[str, _Binding] = {}  # by address, of those that begin before; "" is every address
+        furthest_of_all: _Binding | None = None
+        for start, address, _, binding in sorted(bindings, key=lambda each: (each[0], each[2])):
+            others = (furthest_of_all,) if address == "" else (furthest.get(address), furthest.get(""))
+            other = next((each for each in others if each and each.ports.stop > start), None)
+            if other:
+                what = f"port {start}/{protocol} of the host is taken by {other.module} already: change one"
+                yield in_options(binding.place.error("host-port", what), binding.settings)
+            if address not in furthest or furthest[address].ports.stop < binding.ports.stop:
+                furthest[address] = binding
+            if furthest_of_all is None or furthest_of_all.ports.stop < binding.ports.stop:
+                furthest_of_all = binding
 
 
 def unused_credentials(manifest: Manifest) -> Iterator[Problem]:
@@ -67,48 +123,74 @@ def unused_credentials(manifest: Manifest) -> Iterator[Problem]:
 
     Where an image names no registry, it comes from the engine's default one, and any credentials may be for that.
     """
-    place = manifest.agent["runtime"]["settings"]["registryCredentials"]
-    images = [str(module["settings"]["image"].value).strip().lower() for _, module in manifest.all_modules]
-    hosts = [image.split("/")[0] if "/" in image else "" for image in images]
-    if any("." not in host and ":" not in host and host != "localhost" for host in hosts):
+    if manifest.is_layer:
         return
-    for entry in place:
+    images = [str(module["settings"]["image"].value).strip().lower() for _, module in manifest.all_modules]
+    hosts = {registry_of(image) for image in images}
+    if "" in hosts or any("$" in host for host in hosts):
+        return
+    for entry in _credentials(manifest):
         address = entry["address"].value
-        if isinstance(address, str) and "$" not in address:
-            host = address.lower().removeprefix("https://").split("/")[0]
-            if host not in hosts:
-                yield entry.warning("unused-credentials", f"no image comes from {address}: remove the credentials")
+        if isinstance(address, str) and "$" not in address and _host(address) not in hosts:
+            yield entry.warning("unused-credentials", f"no image comes from {shown(address)}: remove the credentials")
 
 
-def _shapes(manifest: Manifest) -> Iterator[tuple[Place, RouteShape]]:
+def missing_credentials(manifest: Manifest) -> Iterator[Problem]:
+    """Images of registries that are private for certain, and no credentials for them."""
+    addresses = [entry["address"].value for entry in _credentials(manifest)]
+    if manifest.is_layer or any(not isinstance(address, str) or "$" in address for address in addresses):
+        return
+    known = {_host(str(address)) for address in addresses}
+    for _, module in manifest.all_modules:
+        image = module["settings"]["image"]
+        host = registry_of(image.value.strip().lower()) if isinstance(image.value, str) else ""
+        if _PRIVATE.fullmatch(host) and host not in known:
+            what = f"{host} is a private registry, and there are no credentials for it: add some to registryCredentials"
+            yield image.warning("missing-credentials", what)
+
+
+_PRIVATE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\.azurecr\.(io|cn|us)|[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com")
+
+
+def _credentials(manifest: Manifest) -> Place:
+    return manifest.agent["runtime"]["settings"]["registryCredentials"]
+
+
+def registry_of(image: str) -> str:
+    """The registry's host (and port) of an image's name; "" for the engine's own default."""
+    host, slash, _ = image.partition("/")
+    return host if slash and ("." in host or ":" in host or "$" in host or host == "localhost") else ""
+
+
+def _host(address: str) -> str:
+    return address.lower().removeprefix("https://").split("/")[0]
+
+
+def _routes(manifest: Manifest) -> Iterator[tuple[Place, Route]]:
     for route in manifest.hub["routes"]:
         place = route["route"] if isinstance(route.value, dict) else route
-        if isinstance(place.value, str):
-            try:
-                yield place, read_shape(place.value)
-            except RouteShapeError:
-                continue
+        found = check_route(place.value).route if isinstance(place.value, str) else None
+        if found is not None:
+            yield place, found
 
 
 def _unknown(name: str, known: tuple[str, ...], what: str) -> str:
-    there = f"there are {', '.join(known)}" if known else "there are none"
+    more = f" and {len(known) - _MOST_NAMED} more" if len(known) > _MOST_NAMED else ""
+    there = f"there are {', '.join(known[:_MOST_NAMED])}{more}" if known else "there are none"
     return f"{what} a module {shown(name)} that is not deployed: {there}"
 
 
-def _bindings(module: Place) -> Iterator[tuple[str, str, range]]:
-    try:
-        options = parse(join(module["settings"].members))
-    except InputError:
+def _bindings(name: str, module: Place) -> Iterator[tuple[str, str, _Binding]]:
+    options = options_of(module)
+    if options["HostConfig"]["NetworkMode"].value == "host":
         return
-    for container_port, bindings in Place("", options)["HostConfig"]["PortBindings"].items():
-        _, _, protocol = container_port.partition("/")
-        for binding in bindings.value if isinstance(bindings.value, list) else ():
-            place = Place("", binding)
-            ports = _ports(place["HostPort"].value)
+    for container_port, bindings in options["HostConfig"]["PortBindings"].items():
+        protocol = container_port.partition("/")[2] or "tcp"
+        for place in bindings.items_in_order():
+            ports, address = _ports(place["HostPort"].value), place["HostIp"].value
             if ports:
-                address = place["HostIp"].value
-                everywhere = not isinstance(address, str) or address in ("0.0.0.0", "::")  # noqa: S104
-                yield "" if everywhere else str(address), protocol or "tcp", ports
+                everywhere = not isinstance(address, str) or address in ("", "0.0.0.0", "::")  # noqa: S104
+                yield "" if everywhere else str(address), protocol, _Binding(ports, name, place, module["settings"])
 
 
 def _ports(value: object) -> range:
@@ -120,15 +202,13 @@ def _ports(value: object) -> range:
     return range(int(first), int(last) + 1) if last.isascii() and last.isdigit() and len(last) <= 5 else range(0)
 
 
-def _overlap(one: range, other: range) -> bool:
-    return one.start < other.stop and other.start < one.stop
-
-
 RULES: tuple[Rule, ...] = (
     route_modules,
+    route_ends,
     spelled_names,
     system_names,
     twins_without_module,
     host_ports,
     unused_credentials,
+    missing_credentials,
 )

@@ -8,14 +8,13 @@ from collections.abc import Iterator
 
 from edgepack.deployment.module_rules import MAX_UINT32
 from edgepack.deployment.problem import Manifest, Place, Problem, Rule, is_integer, object_problems, shown
-from edgepack.deployment.route_shape import RouteShapeError, read_shape
+from edgepack.deployment.route_check import check_route
 
 MAX_PRIORITY = 9
 MAX_INT32 = 2147483647
 
 _DOTTED = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})(\.[0-9]{1,9}){0,2}", re.ASCII)
-_ROUTE_NAME = re.compile(r"[^.$# ]+")
-_SOURCES = ("messages", "twinchangenotifications")
+ROUTE_NAME = re.compile(r"[^.$# ]+")
 
 
 def version_of(manifest: Manifest) -> tuple[int, int]:
@@ -35,7 +34,7 @@ def schema_version(manifest: Manifest) -> Iterator[Problem]:
     elif not (1, 0) <= version_of(manifest) <= (1, 3):
         yield place.error("hub-schema-version", f'edgeHub does not take {place.value}: write "1.1"')
     elif place.value not in ("1.0", "1.1", "1.2"):
-        yield place.warning("hub-schema-version", f'{place.value} has no published schema: "1.1" is enough')
+        yield place.warning("schema-version-unpublished", f'{place.value} has no published schema: "1.1" is enough')
 
 
 def hub_members(manifest: Manifest) -> Iterator[Problem]:
@@ -47,9 +46,11 @@ def hub_members(manifest: Manifest) -> Iterator[Problem]:
     known = ("storeAndForwardConfiguration", "mqttBroker", "integrity")
     yield from object_problems(hub, required, known, "hub")
     if "mqttBroker" in hub:
-        yield hub["mqttBroker"].warning("hub", "has no effect: the broker was removed from the runtime in 1.3")
+        what = "has no effect, the broker was removed from the runtime in 1.3: remove it"
+        yield hub["mqttBroker"].warning("hub-no-effect", what, on_key=True)
     if "integrity" in hub and version < (1, 3):
-        yield hub["integrity"].warning("hub", 'is read from schemaVersion "1.3" on')
+        what = 'has no effect, it is read from schemaVersion "1.3" on: write that, or remove it'
+        yield hub["integrity"].warning("hub-no-effect", what, on_key=True)
 
 
 def store_and_forward(manifest: Manifest) -> Iterator[Problem]:
@@ -66,7 +67,8 @@ def store_and_forward(manifest: Manifest) -> Iterator[Problem]:
         )
     limits = place["storeLimits"]
     if limits.value is not None:
-        yield limits.warning("store-and-forward", "is taken by the runtime, but not by the published schemas")
+        what = "is taken by the runtime, but refused by the published schemas: az iot needs --no-validation"
+        yield limits.warning("store-limits-unpublished", what, on_key=True)
         yield from object_problems(limits, ("maxSizeBytes",), (), "store-and-forward")
         size = limits["maxSizeBytes"]
         if "maxSizeBytes" in limits and not is_integer(size.value, 1, 2**63 - 1):
@@ -79,8 +81,9 @@ def routes(manifest: Manifest) -> Iterator[Problem]:
     if "routes" in manifest.hub and not isinstance(place.value, dict):
         yield place.error("routes", "must be an object of routes by name")
     for name, route in place.items():
-        if not _ROUTE_NAME.fullmatch(name):
-            yield route.error("route-name", f"the name {shown(name)} must not have '.', '$', '#' or blanks")
+        if not ROUTE_NAME.fullmatch(name):
+            what = f"the name {shown(name)} must not have '.', '$', '#' or blanks"
+            yield route.error("route-name", what, on_key=True)
         if isinstance(route.value, str):
             yield from _route_text(route, version)
         elif not isinstance(route.value, dict):
@@ -113,20 +116,21 @@ def _route_object(route: Place, version: tuple[int, int]) -> Iterator[Problem]:
 def _route_text(place: Place, version: tuple[int, int]) -> Iterator[Problem]:
     if not place.value:
         if version == (1, 0):
-            yield place.warning("route", "is empty, edgeHub passes over it: remove it")
+            yield place.warning("route-empty", "is empty, edgeHub passes over it: remove it")
         else:
             yield place.error("route", "is empty, and edgeHub then refuses all routes: remove it")
         return
-    try:
-        shape = read_shape(place.value)
-    except RouteShapeError as error:
-        yield place.error("route-syntax", f"{error}; edgeHub refuses all routes when one cannot be read")
-        return
-    if shape.path[0].lower().rstrip("*") not in (*_SOURCES, ""):
-        yield place.warning("route-source", f"no message comes from /{shape.path[0]}: use /messages/* or /*")
-    for item in shape.path:
-        if "*" in item.strip("*") or (item.rstrip("*") and item != item.rstrip("*")) or item.startswith("**"):
-            yield place.warning("route-source", f"{item!r} is no pattern: a * only stands for all that follows a /")
+    check = check_route(place.value)
+    for problem in check.problems:
+        if problem.stage == "syntax":
+            what = f"{problem}; edgeHub refuses all routes when one cannot be read"
+            yield place.error("route-syntax", what, column=problem.column)
+        else:
+            what = f"{problem}; edgeHub then goes on with the routes it had"
+            yield place.error("route-condition", what, column=problem.column)
+    for trap in check.traps:
+        rule = "route-source" if trap.about_source else "route-trap"
+        yield place.warning(rule, str(trap), column=trap.column)
 
 
 RULES: tuple[Rule, ...] = (schema_version, hub_members, store_and_forward, routes)

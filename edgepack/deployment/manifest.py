@@ -11,7 +11,7 @@ from typing import Any
 
 from edgepack.deployment.create_options import PIECE_CHARACTERS, chunk, merge, minified
 from edgepack.deployment.problem import DESIRED, shown
-from edgepack.deployment.route_shape import can_be_spelled
+from edgepack.deployment.route_tokens import can_be_spelled
 from edgepack.deployment.validate import errors, problems
 from edgepack.errors import InputError
 
@@ -65,10 +65,24 @@ class ModuleSpec:
     host_port: int | None = HTTP_PORT
     input_name: str = "amlInput"
     output_name: str = "amlOutput"
+    error_output_name: str = "amlError"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageModule:
+    """A module whose image somebody else made: nothing is added to what is given, and it gets no routes."""
+
+    name: str
+    image: str
+    version: str = "1.0"
+    env: Mapping[str, EnvironmentValue] = field(default_factory=dict)
+    create_options: Mapping[str, Any] = field(default_factory=dict)
+    desired: Mapping[str, Any] | None = None
+    startup_order: int = 1
 
 
 def deployment_manifest(
-    modules: Sequence[ModuleSpec],
+    modules: Sequence[ModuleSpec | ImageModule],
     routes: Mapping[str, Route] | None = None,
     *,
     credentials: Mapping[str, RegistryCredentials] | None = None,
@@ -79,7 +93,7 @@ def deployment_manifest(
 ) -> dict[str, Any]:
     """The manifest as a JSON document (write it with `json.dumps`).
 
-    `routes`, when given, are all routes; None: `default_routes` of every module. `keep_messages_s` is how
+    `routes`, when given, are all routes; None: `default_routes` of every `ModuleSpec`. `keep_messages_s` is how
     long edgeHub keeps what it cannot deliver, -1 for ever.
 
     Raises:
@@ -88,7 +102,8 @@ def deployment_manifest(
     InputError.raise_if_any(problem for module in modules for problem in _module_problems(module))
     chosen = routes
     if chosen is None:
-        chosen = {name: route for module in modules for name, route in default_routes(module).items()}
+        own = (default_routes(module) for module in modules if isinstance(module, ModuleSpec))
+        chosen = {name: route for routes in own for name, route in routes.items()}
     agent = {
         "schemaVersion": schema_version,
         "runtime": _runtime(credentials or {}),
@@ -116,12 +131,15 @@ def deployment_manifest(
 
 
 def default_routes(module: ModuleSpec) -> dict[str, Route]:
-    """Leaf devices' messages into the module (`MODULEInput`), its results to IoT Hub (`MODULEOutput`)."""
+    """Leaf devices' messages into the module (`MODULEInput`); its results (`MODULEOutput`) and what it could not score
+    (`MODULEErrors`) to IoT Hub. What no route takes is lost.
+    """
     endpoint = f'BrokeredEndpoint("/modules/{module.name}/inputs/{module.input_name}")'
-    outputs = f"/messages/modules/{module.name}/outputs/{module.output_name}"
+    outputs = f"/messages/modules/{module.name}/outputs"
     return {
         f"{module.name}Input": Route(f"FROM /messages/* WHERE NOT IS_DEFINED($connectionModuleId) INTO {endpoint}"),
-        f"{module.name}Output": Route(f"FROM {outputs} INTO $upstream"),
+        f"{module.name}Output": Route(f"FROM {outputs}/{module.output_name} INTO $upstream"),
+        f"{module.name}Errors": Route(f"FROM {outputs}/{module.error_output_name} INTO $upstream"),
     }
 
 
@@ -169,8 +187,8 @@ def parse_routes(value: Any, where: str) -> dict[str, Route]:
     return found
 
 
-def _module(module: ModuleSpec, piece_characters: int) -> dict[str, Any]:
-    options = merge(default_create_options(module.name, module.host_port), module.create_options)
+def _module(module: ModuleSpec | ImageModule, piece_characters: int) -> dict[str, Any]:
+    image = module.image if isinstance(module, ImageModule) else f"{module.repository}@{module.digest}"
     return {
         "version": module.version,
         "type": "docker",
@@ -179,11 +197,14 @@ def _module(module: ModuleSpec, piece_characters: int) -> dict[str, Any]:
         "imagePullPolicy": "on-create",
         "startupOrder": module.startup_order,
         "env": {name: {"value": value} for name, value in module.env.items()},
-        "settings": {
-            "image": f"{module.repository}@{module.digest}",
-            **chunk(minified(options), piece_characters),
-        },
+        "settings": {"image": image, **chunk(minified(_options(module)), piece_characters)},
     }
+
+
+def _options(module: ModuleSpec | ImageModule) -> Mapping[str, Any]:
+    if isinstance(module, ImageModule):
+        return module.create_options
+    return merge(default_create_options(module.name, module.host_port), module.create_options)
 
 
 def _system_modules(runtime_version: str, piece_characters: int) -> dict[str, Any]:
@@ -226,18 +247,24 @@ def _route(route: Route) -> str | dict[str, Any]:
     return {"route": route.text} | {key: value for key, value in extras.items() if value is not None}
 
 
-def _module_problems(module: ModuleSpec) -> list[str]:
+def _module_problems(module: ModuleSpec | ImageModule) -> list[str]:
+    found = _own_problems(module) if isinstance(module, ModuleSpec) else []
+    try:
+        minified(_options(module))
+    except (TypeError, ValueError) as error:
+        found.append(f"module {module.name}: create_options cannot be written as JSON: {error}")
+    return found
+
+
+def _own_problems(module: ModuleSpec) -> list[str]:
     found = []
     if not _DIGEST.fullmatch(module.digest):
         found.append(f"module {module.name}: digest {shown(module.digest)} must be sha256: and 64 hex digits")
     last = module.repository.rsplit("/", 1)[-1]
     if "@" in module.repository or ":" in last:
         found.append(f"module {module.name}: repository {shown(module.repository)} must come without tag and digest")
-    for what, name in (("input", module.input_name), ("output", module.output_name)):
+    outputs = ("output", module.output_name), ("output", module.error_output_name)
+    for what, name in (("input", module.input_name), *outputs):
         if not can_be_spelled(name):
             found.append(f"module {module.name}: {what} {shown(name)} cannot be named in a route: choose another name")
-    try:
-        minified(merge(default_create_options(module.name, module.host_port), module.create_options))
-    except (TypeError, ValueError) as error:
-        found.append(f"module {module.name}: create_options cannot be written as JSON: {error}")
     return found

@@ -5,8 +5,10 @@ Pure. See `agent_rules` for the sources.
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
-from edgepack.deployment.create_options import join, parse
+from edgepack.deployment.create_options import OptionsError, join, parse
+from edgepack.deployment.document_view import MODULE_PLACEHOLDER, has_placeholder
 from edgepack.deployment.problem import (
     Manifest,
     Place,
@@ -17,7 +19,7 @@ from edgepack.deployment.problem import (
     object_problems,
     shown,
 )
-from edgepack.errors import InputError
+from edgepack.deployment.secret_words import is_secret
 
 MAX_NAME_CHARACTERS = 128
 MAX_VALUE_BYTES = 4096
@@ -26,12 +28,17 @@ STATUSES = ("running", "stopped")
 RESTART_POLICIES = ("never", "on-failure", "on-unhealthy", "always")
 PULL_POLICIES = ("never", "on-create")
 
-_NAME = re.compile(r"[a-zA-Z0-9_-]+")
-_ENV_NAME = re.compile(r"[^+#$\s.]+")
+NAME = re.compile(r"[a-zA-Z0-9_-]+")
+ENV_NAME = re.compile(r"[^+#$\s.]+")
 _OPTIONS_KEY = re.compile(r"(createoptions|createOptions)[0-9]*", re.ASCII)
 _RUNTIME_IMAGE = re.compile(r"(?P<repo>([^/]*/)*)(?P<image>[^/:]+)(?P<tag>:[^/:]+)?")
+_MOVING_TAG = re.compile(
+    r"(?i)(.*[-_.])?latest([-_.].*)?|"
+    r"(stable|edge|nightly|main|master|trunk|head|current|develop|dev|snapshot|canary|lts|prod)"
+    r"([-_.](amd64|arm64v8|arm64|arm32v7|arm|debug|alpine|slim|linux|windows))*"
+)
 _REFERENCE = re.compile(
-    r"(?:(?P<host>\$upstream(?::\d+)?|[A-Za-z0-9.-]+(?::\d+)?|\[[0-9A-Fa-f:]+\](?::\d+)?)/)?"
+    r"(?:(?P<host>\$upstream:\d+|[A-Za-z0-9.-]+(?::\d+)?|\[[0-9A-Fa-f:]+\](?::\d+)?)/)?"
     r"(?P<path>[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*)"
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?",
     re.ASCII,
@@ -41,10 +48,12 @@ _REFERENCE = re.compile(
 def names(manifest: Manifest) -> Iterator[Problem]:
     """Module names: letters, digits, `_` and `-`, at most 128 characters."""
     for name, module in manifest.modules.items():
-        if not _NAME.fullmatch(name):
-            yield module.error("module-name", f"{shown(name)} may only have letters, digits, '_' and '-'")
+        if not NAME.fullmatch(name):
+            what = f"{shown(name)} may only have letters, digits, '_' and '-'"
+            yield module.error("module-name", what, on_key=True)
         if len(name) > MAX_NAME_CHARACTERS:
-            yield module.error("module-name", f"the name has {len(name)} characters, {MAX_NAME_CHARACTERS} at most")
+            what = f"the name has {len(name)} characters, {MAX_NAME_CHARACTERS} at most"
+            yield module.error("module-name", what, on_key=True)
 
 
 def members(manifest: Manifest) -> Iterator[Problem]:
@@ -64,7 +73,8 @@ def members(manifest: Manifest) -> Iterator[Problem]:
 
 def _missing_policy(module: Place, default: str) -> Iterator[Problem]:
     if isinstance(module.value, dict) and "restartPolicy" not in module:
-        yield module.warning("module", f"has no 'restartPolicy': the runtime takes {default}, the schema wants one")
+        what = f"has no 'restartPolicy': the runtime takes {default}, the schema wants one"
+        yield replace(module.warning("restart-policy-missing", what), is_missing=True)
 
 
 def values(manifest: Manifest) -> Iterator[Problem]:
@@ -93,18 +103,25 @@ def environment(manifest: Manifest) -> Iterator[Problem]:
         if "env" in module and not isinstance(env.value, dict):
             yield env.error("env", 'must be an object of NAME: {"value": ...}')
         for name, variable in env.items():
-            if not _ENV_NAME.fullmatch(name):
-                yield variable.error("env", f"the name {shown(name)} must not have '+', '#', '$', '.' or blanks")
+            if not ENV_NAME.fullmatch(name):
+                what = f"the name {shown(name)} must not have '+', '#', '$', '.' or blanks"
+                yield variable.error("env", what, on_key=True)
             yield from object_problems(variable, ("value",), (), "env")
             if "value" in variable:
-                yield from _environment_value(variable["value"])
+                yield from _environment_value(name, variable["value"])
 
 
-def _environment_value(value: Place) -> Iterator[Problem]:
+def _environment_value(name: str, value: Place) -> Iterator[Problem]:
     if not isinstance(value.value, str | int | float):
         yield value.error("env", f"must be a text, a number or a boolean, not {shown(value.value)}")
     elif isinstance(value.value, str) and len(value.value.encode(errors="replace")) > MAX_VALUE_BYTES:
         yield value.error("env", f"is longer than {MAX_VALUE_BYTES} bytes, IoT Hub refuses that: use a file")
+    elif is_secret(name, value.value):
+        yield value.warning(
+            "plain-secret",
+            f"{shown(name)} holds a secret in clear text: everybody who may read the twin reads it; use a file or a "
+            "secret of the device",
+        )
 
 
 def settings(manifest: Manifest) -> Iterator[Problem]:
@@ -113,8 +130,17 @@ def settings(manifest: Manifest) -> Iterator[Problem]:
         place = module["settings"]
         if "settings" not in module:
             continue
-        known = tuple(key for key in place.members if _OPTIONS_KEY.fullmatch(key))
-        yield from object_problems(place, ("image",), known, "settings")
+        pieces = tuple(key for key in place.members if "createoptions" in key.lower())
+        others = {key: value for key, value in place.members.items() if "createoptions" not in key.lower()}
+        rest = Place(place.pointer, others if isinstance(place.value, dict) else place.value)
+        yield from object_problems(rest, ("image",), ("createOptions", "digest"), "settings")
+        for key in pieces:
+            if not _OPTIONS_KEY.fullmatch(key):
+                what = f"{shown(key)} is read by the runtime, but refused by the published schemas: write createOptions"
+                yield place[key].warning("settings-unpublished", what, on_key=True)
+        if "digest" in place:
+            what = "is read by the runtime, but refused by the published schemas: name the digest in the image"
+            yield place["digest"].warning("settings-unpublished", what, on_key=True)
 
 
 def images(manifest: Manifest) -> Iterator[Problem]:
@@ -126,9 +152,21 @@ def images(manifest: Manifest) -> Iterator[Problem]:
         if not isinstance(place.value, str) or not place.value.strip():
             yield place.error("image", "must be a text such as REGISTRY/REPOSITORY@sha256:HEX")
         elif "${" in place.value:
-            yield place.error("placeholder", f"{shown(place.value)} was not replaced: render the template first")
+            yield from _placeholder(place, manifest.is_template)
         else:
             yield from _image(place, place.value.strip())
+
+
+def _placeholder(place: Place, is_template: bool) -> Iterator[Problem]:
+    text = place.value.strip()
+    if not is_template:
+        yield place.error("placeholder", f"{shown(text)} was not replaced: render the template first")
+    elif not has_placeholder(text):
+        what = f"{shown(text)} has no placeholder that can be replaced: write ${{NAME}} or ${{MODULES.FOLDER}}"
+        yield place.error("template-placeholder", what)
+    elif ("${MODULES." in text or "${MODULEDIR<" in text) and not MODULE_PLACEHOLDER.fullmatch(text):
+        what = f"{shown(text)}: the placeholder of a module must be the whole image"
+        yield place.error("template-placeholder", what)
 
 
 def _image(place: Place, text: str) -> Iterator[Problem]:
@@ -139,10 +177,11 @@ def _image(place: Place, text: str) -> Iterator[Problem]:
             f"{shown(text)} is no image reference: write REGISTRY/REPOSITORY:TAG or REPOSITORY@sha256:HEX, "
             "the repository in lower case (a digest has 64 hex digits and comes without a tag)",
         )
-    elif not match["digest"] and match["tag"] in (None, "latest"):
+    elif not match["digest"] and (match["tag"] is None or _MOVING_TAG.fullmatch(match["tag"])):
+        tag = "no tag, which means 'latest'" if match["tag"] is None else f"the tag {match['tag']!r}, which moves"
         yield place.warning(
             "image-tag",
-            f"{text} means 'latest': the agent compares only this text, so a newer image is never deployed; "
+            f"{shown(text)} has {tag}: the agent compares only this text, so a newer image is never deployed; "
             "name a digest or a fresh tag",
         )
 
@@ -151,6 +190,8 @@ def create_options(manifest: Manifest) -> Iterator[Problem]:
     """createOptions: pieces without gaps, each of at most 4,096 bytes, that join to a JSON object."""
     for _, module in manifest.all_modules:
         place = module["settings"]
+        if manifest.is_template and isinstance(place["createOptions"].value, dict):
+            continue
         pieces = {key: member for key, member in place.items() if "createoptions" in key.lower()}
         for key, member in pieces.items():
             if isinstance(member.value, str) and len(member.value.encode(errors="replace")) > MAX_VALUE_BYTES:
@@ -162,9 +203,10 @@ def create_options(manifest: Manifest) -> Iterator[Problem]:
             continue
         try:
             parse(join(place.members))
-        except InputError as error:
+        except OptionsError as error:
             for problem in error.problems:
-                yield place["createOptions"].error("create-options", problem)
+                where = place[error.key] if error.key else place[next(iter(pieces), "createOptions")]
+                yield where.error("create-options", problem, column=error.column)
 
 
 RULES: tuple[Rule, ...] = (names, members, values, environment, settings, images, create_options)

@@ -3,14 +3,16 @@
 Pure. A rule is a function from a `Manifest` to `Problem`s; none of them raises, whatever the document holds.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 Severity = Literal["error", "warning"]
 
 DESIRED = "properties.desired"
 SYSTEM_MODULES = ("edgeAgent", "edgeHub")
+SYSTEM_TWINS = ("$edgeAgent", "$edgeHub")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +27,31 @@ class Problem:
     message: str
     severity: Severity
     rule: str
+    on_key: bool = False  # it is about the member's name
+    column: int | None = None  # where inside the text at `pointer`, characters from 1
+    inner: str | None = None  # a JSON pointer into what createOptions hold as text
+    is_missing: bool = False  # something is not there that must be; in a layer it may stand elsewhere
 
 
-@dataclass(frozen=True, slots=True)
+def pointer_step(key: str) -> str:
+    """A key as a step of a JSON pointer."""
+    return key.replace("~", "~0").replace("/", "~1") if "~" in key or "/" in key else key
+
+
 class Place:
-    """A value in the document and the way to it. Missing and wrongly typed parts read as empty."""
+    """A value in the document and the way to it. Missing and wrongly typed parts read as empty.
 
-    pointer: str
-    value: Any
+    Not to be changed; it is no frozen dataclass because thousands are made for a manifest, and those are slow to make.
+    """
+
+    __slots__ = ("pointer", "value")
+
+    def __init__(self, pointer: str, value: Any) -> None:
+        self.pointer = pointer
+        self.value = value
 
     def __getitem__(self, key: str) -> "Place":
-        step = key.replace("~", "~0").replace("/", "~1")
-        return Place(f"{self.pointer}/{step}", self.members.get(key))
+        return Place(f"{self.pointer}/{pointer_step(key)}", self.members.get(key))
 
     @property
     def members(self) -> Mapping[str, Any]:
@@ -53,38 +68,50 @@ class Place:
         """Each member's key and place."""
         return ((key, self[key]) for key in self.members)
 
-    def error(self, rule: str, message: str) -> Problem:
+    def items_in_order(self) -> Iterator["Place"]:
+        """The items when it is an array, else none."""
+        if isinstance(self.value, list):
+            for number, item in enumerate(self.value):
+                yield Place(f"{self.pointer}/{number}", item)
+
+    def error(self, rule: str, message: str, *, on_key: bool = False, column: int | None = None) -> Problem:
         """A problem here that the runtime, IoT Hub or reason does not take."""
-        return Problem(self.pointer, message, "error", rule)
+        return Problem(self.pointer, message, "error", rule, on_key, column)
 
-    def warning(self, rule: str, message: str) -> Problem:
+    def warning(self, rule: str, message: str, *, on_key: bool = False, column: int | None = None) -> Problem:
         """A problem here that is taken all the same."""
-        return Problem(self.pointer, message, "warning", rule)
+        return Problem(self.pointer, message, "warning", rule, on_key, column)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Manifest:
-    """A manifest's parts. `content` is what stands under `modulesContent`."""
+    """A manifest's parts. `content` is what stands under `modulesContent`.
+
+    A layer is laid over another deployment, which has the rest. A template has placeholders, and createOptions as
+    objects.
+    """
 
     document: Place
     content: Place
+    is_layer: bool = False
+    is_template: bool = False
 
-    @property
+    @cached_property
     def agent(self) -> Place:
         """The desired properties of edgeAgent."""
         return self.content["$edgeAgent"][DESIRED]
 
-    @property
+    @cached_property
     def hub(self) -> Place:
         """The desired properties of edgeHub."""
         return self.content["$edgeHub"][DESIRED]
 
-    @property
+    @cached_property
     def modules(self) -> Place:
         """The user's modules."""
         return self.agent["modules"]
 
-    @property
+    @cached_property
     def all_modules(self) -> tuple[tuple[str, Place], ...]:
         """System modules that are there, then the user's modules: name and place."""
         system = self.agent["systemModules"]
@@ -117,10 +144,19 @@ def object_problems(place: Place, required: tuple[str, ...], known: tuple[str, .
         return
     for key in required:
         if key not in place:
-            yield place.error(rule, f"needs {key!r}")
+            yield replace(place.error(rule, f"needs {key!r}"), is_missing=True)
     for key, member in place.items():
         if key not in known and key not in required:
-            yield member.warning(f"{rule}-unknown-key", f"{key!r} is not known here, the runtime ignores it: remove it")
+            yield unknown_key(member, "unknown-key", key, (*required, *known), "the runtime ignores it")
+
+
+def unknown_key(member: Place, rule: str, key: str, known: Iterable[str], so: str) -> Problem:
+    """A warning of a key that nobody reads, with the one that was probably meant."""
+    from edgepack.models.naming import nearest  # only needed when something is wrong, and slow to load
+
+    near = nearest(key[:100], known)
+    what = f"did you mean {near!r}?" if near else "remove it"
+    return member.warning(rule, f"{shown(key)} is not known here, {so}: {what}", on_key=True)
 
 
 def choice_problems(place: Place, choices: tuple[str, ...], rule: str) -> Iterator[Problem]:
@@ -135,4 +171,6 @@ def shown(value: Any) -> str:
         text = repr(value)
     except ValueError:
         return "a number of thousands of digits"
+    except RecursionError:
+        return "something nested very deep"
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from edgepack.deployment.problem import DESIRED, Manifest, Place, Problem, Rule
+from edgepack.deployment.problem import DESIRED, SYSTEM_TWINS, Manifest, Place, Problem, Rule, shown
+from edgepack.deployment.secret_words import is_secret
 
 MAX_TWIN_BYTES = 32 * 1024
 MAX_TEXT_BYTES = 4096
@@ -27,6 +28,20 @@ def limits(manifest: Manifest) -> Iterator[Problem]:
     for _, twin in manifest.content.items():
         if isinstance(twin[DESIRED].value, dict):
             yield from _members(twin[DESIRED])
+
+
+def secrets(manifest: Manifest) -> Iterator[Problem]:
+    """Desired properties of modules whose names or values say that they are secrets."""
+    for name, twin in manifest.content.items():
+        waiting = [] if name in SYSTEM_TWINS else [twin[DESIRED]]
+        while waiting:
+            place = waiting.pop()
+            waiting += place.items_in_order()
+            for key, member in place.items():
+                waiting.append(member)
+                if is_secret(key, member.value):
+                    what = f"{shown(key)} is a secret in clear text in a twin: give it to the device in another way"
+                    yield member.warning("plain-secret", what)
 
 
 def sizes(manifest: Manifest) -> Iterator[Problem]:
@@ -89,9 +104,10 @@ def _members(root: Place) -> Iterator[Problem]:
 
 def _key(key: str, member: Place) -> Iterator[Problem]:
     if _KEY_FORBIDDEN.search(key):
-        yield member.error("twin-key", f"the key {key!r} must not have '.', '$', '#', blanks or control characters")
+        what = f"the key {shown(key)} must not have '.', '$', '#', blanks or control characters"
+        yield member.error("twin-key", what, on_key=True)
     if len(key.encode(errors="replace")) > MAX_KEY_BYTES:
-        yield member.error("twin-key", f"the key is longer than {MAX_KEY_BYTES} bytes")
+        yield member.error("twin-key", f"the key is longer than {MAX_KEY_BYTES} bytes", on_key=True)
 
 
 def _value(place: Place) -> Iterator[Problem]:
@@ -104,4 +120,4 @@ def _value(place: Place) -> Iterator[Problem]:
         yield place.error("twin-value", f"{value} is no JSON number")
 
 
-RULES: tuple[Rule, ...] = (limits, sizes)
+RULES: tuple[Rule, ...] = (limits, sizes, secrets)

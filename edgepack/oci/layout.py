@@ -92,7 +92,9 @@ def read_index(layout: Path) -> tuple[Descriptor, tuple[Descriptor, ...]]:
     """
     path = layout / "index.json"
     if not path.is_file():
-        raise InputError(f"{layout}: no OCI image layout there (no index.json); give the folder `dist/image`")
+        modules = sorted(str(found.parent.parent) for found in layout.glob("*/image/index.json"))
+        hint = f"there are images in {', '.join(modules)}" if modules else "give the folder `dist/image`"
+        raise InputError(f"{layout}: no OCI image layout there (no index.json); {hint}")
     top = _json_object(path.read_bytes(), path)
     if top.get("schemaVersion") != 2 or top.get("mediaType", INDEX) != INDEX:
         raise DamagedDataError(f"{path}: not an image index of schema version 2; build the image again")

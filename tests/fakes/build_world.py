@@ -15,6 +15,7 @@ from packaging.requirements import Requirement
 import device_agent
 import edgepack
 from edgepack.locking import agent_requirements
+from edgepack.project import BuildOptions, Recipe, project_document, recipe_of
 from tests.fakes.debian_archive import DebianArchive, small_release
 from tests.fakes.http_server import FileServer
 from tests.fakes.signing_key import SigningKey
@@ -45,7 +46,8 @@ def copy_installation(folder: Path) -> Path:
 
 def fake_index() -> dict[str, bytes]:
     """What the agent needs, and some packages to ask for."""
-    wheels = [FakeWheel(Requirement(text).name, "99.0") for text in agent_requirements()]
+    needed = [Requirement(text) for text in agent_requirements()]
+    wheels = [FakeWheel(each.name, next(v for v in ("99.0", "2.99") if v in each.specifier)) for each in needed]
     wheels += [
         *for_machines("numbers_of_ours", "1.2"),
         *for_machines("onnxruntime", "99.0"),
@@ -151,3 +153,9 @@ def layer_digests(report: dict[str, Any]) -> dict[str, dict[str, str]]:
         platform: {f"{layer['kind']} {layer['title']}": layer["digest"] for layer in image["layers"]}
         for platform, image in report["platforms"].items()
     }
+
+
+def read_recipe(folder: Path, options: BuildOptions) -> Recipe:
+    """The recipe of a project's single module, or of what `options` name."""
+    document, problems = project_document(folder, options)
+    return recipe_of(document, folder, options, problems)

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from simulator.module_runner import _foreign_libraries
+from simulator.edge_agent.unpacked_image import foreign_libraries
 
 
 def test_libraries_from_outside_of_the_image_are_named() -> None:
@@ -16,7 +16,7 @@ def test_libraries_from_outside_of_the_image_are_named() -> None:
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == b"up\n"
-        outside = _foreign_libraries(process.pid, Path("/nowhere"))
+        outside = foreign_libraries(process.pid, Path("/nowhere"))
         assert any("libc" in name for name in outside)
     finally:
         process.communicate(b"")
@@ -25,4 +25,4 @@ def test_libraries_from_outside_of_the_image_are_named() -> None:
 def test_a_process_that_has_ended_has_none() -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         process.wait()
-    assert _foreign_libraries(process.pid, Path("/nowhere")) == []
+    assert foreign_libraries(process.pid, Path("/nowhere")) == []

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from edgepack.deployment.create_options import chunk, join, merge, minified, parse
 from edgepack.deployment.manifest import ModuleSpec, deployment_manifest
-from edgepack.deployment.route_shape import RouteShapeError, read_shape
 from edgepack.deployment.validate import problems
 
 KEYS = st.one_of(
@@ -86,12 +85,3 @@ def test_the_check_never_raises_on_a_manifest_with_one_broken_place(data: st.Dat
     place[key] = data.draw(DOCUMENTS)
     for problem in problems(document):
         assert problem.severity in ("error", "warning")
-
-
-@given(st.text(alphabet="FROM INTO/*\"'\\()$upstream-1.", max_size=40))
-def test_a_route_is_read_or_refused(text: str) -> None:
-    try:
-        told = f"column {len(read_shape(text).path)}"
-    except RouteShapeError as error:
-        told = str(error)
-    assert told.startswith("column ")

@@ -17,6 +17,18 @@ import httpx
 DEADLINE_S = 20.0
 ROOT = Path(__file__).parents[3]
 ECHO = "def init(): pass\ndef run(data): return data\n"
+STUBBORN = """
+import time
+def init(): pass
+def run(data):
+    if data != "hang": return data
+    open("begun", "w").close()
+    while True:
+        try:
+            time.sleep(60)
+        except BaseException:
+            pass
+"""
 
 
 def wait_until(condition: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:

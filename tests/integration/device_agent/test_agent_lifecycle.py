@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,112 +15,13 @@ import pytest
 from tests.integration.device_agent.agent_under_test import (
     ECHO,
     ROOT,
+    STUBBORN,
     Agent,
     agent_process,
     is_alive,
     served,
     wait_until,
 )
-
-CRASHING = """
-import os, signal, ctypes
-def init():
-    open("inits", "a").write("x")
-def run(data):
-    if data == "exit": os._exit(0)
-    if data == "segv": os.kill(os.getpid(), signal.SIGSEGV)
-    if data == "null": ctypes.string_at(0)
-    return [data, os.getpid()]
-"""
-STUBBORN = """
-import time
-def init(): pass
-def run(data):
-    if data != "hang": return data
-    open("begun", "w").close()
-    while True:
-        try:
-            time.sleep(60)
-        except BaseException:
-            pass
-"""
-SCRIPT_ERROR = "An unexpected error occurred in scoring script. Check the logs for more info."
-
-
-@pytest.mark.parametrize(
-    ("way", "told"),
-    [("exit", "ended with exit code 0"), ("segv", "signal 11 (SIGSEGV)"), ("null", "signal 11 (SIGSEGV)")],
-)
-def test_a_crash_costs_the_request_in_flight_and_no_other(tmp_path: Path, way: str, told: str) -> None:
-    with served(tmp_path, CRASHING) as agent:
-        first_pid = agent.post(b"a").json()[1]
-        with ThreadPoolExecutor(8) as threads:
-            others = [threads.submit(agent.post, f"{number}".encode()) for number in range(6)]
-            lost = threads.submit(agent.post, way.encode()).result()
-            after = [threads.submit(agent.post, f"{number}".encode()) for number in range(6, 12)]
-            answers = [answer.result() for answer in others + after]
-        assert (lost.status_code, lost.json()) == (500, {"message": SCRIPT_ERROR})
-        assert lost.headers["x-ms-run-function-failed"] == "True"
-        assert [answer.json()[0] for answer in answers] == [str(number) for number in range(12)]
-        assert agent.post(b"b").json()[1] != first_pid
-        assert (tmp_path / "inits").read_text() == "xx"
-        agent.wait_log(told)
-        if way == "null":
-            agent.wait_log("Fatal Python error: Segmentation fault")
-        assert httpx.get(f"{agent.url}/readyz").status_code == 200
-
-
-def test_crash_after_crash_is_survived(tmp_path: Path) -> None:
-    with served(tmp_path, CRASHING) as agent:
-        for _ in range(3):
-            assert agent.post(b"exit").status_code == 500
-        assert agent.post(b"x").status_code == 200
-
-
-def test_a_process_that_dies_while_idle_is_started_again(tmp_path: Path) -> None:
-    with served(tmp_path, CRASHING) as agent:
-        pid = agent.child_pid()
-        os.kill(pid, signal.SIGKILL)
-        agent.wait_log("while it was idle")
-        assert agent.post(b"x").status_code == 200
-        assert agent.child_pid() != pid
-
-
-def test_a_script_that_does_not_start_again_answers_503_until_it_does(tmp_path: Path) -> None:
-    source = "import os\ndef init(): open('model').read()\ndef run(data): os._exit(1) if data == 'exit' else None\n"
-    (tmp_path / "model").write_text("")
-    with served(tmp_path, source) as agent, httpx.Client(base_url=agent.url) as client:
-        (tmp_path / "model").unlink()
-        assert client.post("/score", content=b"exit").status_code == 500
-        wait_until(lambda: client.get("/readyz").status_code == 503, "not ready")
-        agent.wait_log("did not start again, next attempt in 0.5 s")
-        refused = client.post("/score", content=b"x")
-        assert refused.status_code == 503
-        assert "No such file" in refused.json()["message"]
-        assert client.get("/").status_code == 200  # alive, though not ready
-        (tmp_path / "model").write_text("")
-        agent.wait_ready()
-        assert client.post("/score", content=b"x").status_code == 200
-
-
-def test_the_time_limit_holds_for_a_script_that_catches_everything(tmp_path: Path) -> None:
-    with served(tmp_path, STUBBORN, SCORING_TIMEOUT_MS="400") as agent:
-        with ThreadPoolExecutor(4) as threads:
-            hanging = threads.submit(agent.post, b"hang")
-            wait_until(lambda: (tmp_path / "begun").exists(), "run() has begun")
-            behind = [threads.submit(agent.post, f"{number}".encode()) for number in range(3)]
-            answer = hanging.result()
-            assert [other.result().json() for other in behind] == ["0", "1", "2"]
-        assert (answer.status_code, answer.json()) == (500, {"message": "Scoring timeout after 400 ms"})
-        assert answer.headers["x-ms-run-function-failed"] == "True"
-        assert agent.post(b"after").json() == "after"
-
-
-def test_the_time_limit_is_counted_for_each_request(tmp_path: Path) -> None:
-    source = "import time\ndef init(): pass\ndef run(data):\n    time.sleep(0.08)\n    return data\n"
-    with served(tmp_path, source, SCORING_TIMEOUT_MS="400") as agent, ThreadPoolExecutor(8) as threads:
-        answers = list(threads.map(agent.post, [b"x"] * 8))  # 0.64 s in all
-        assert [answer.status_code for answer in answers] == [200] * 8
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -160,11 +60,9 @@ def test_a_hung_run_does_not_delay_the_end(tmp_path: Path) -> None:
         hanging = threads.submit(agent.post, b"hang")
         wait_until(lambda: (tmp_path / "begun").exists(), "run() has begun")
         child = agent.child_pid()
-        started_s = time.monotonic()
         agent.stop()
         assert hanging.result().status_code == 503
         assert agent.exit_code() == 0
-        assert time.monotonic() - started_s < 3.0
         assert not is_alive(child)
 
 
@@ -303,7 +201,7 @@ def test_the_environment_alone_is_enough_and_main_is_served(tmp_path: Path) -> N
 
 
 def test_files_of_the_script_do_not_hide_the_standard_library(tmp_path: Path) -> None:
-    for name in ("http.py", "logging.py", "json.py", "socket.py", "uvicorn.py"):
+    for name in ("http.py", "logging.py", "json.py", "socket.py", "httptools.py"):
         (tmp_path / name).write_text("raise RuntimeError('hidden')\n")
     (tmp_path / "mine.py").write_text("VALUE = 5\n")
     source = "import mine\nimport json\ndef init(): pass\ndef run(data): return json.loads(data) + mine.VALUE\n"
@@ -371,3 +269,27 @@ def test_it_works_as_process_1(tmp_path: Path) -> None:
         assert process.stderr is not None
         process.stdout.close()
         process.stderr.close()
+
+
+def test_a_signal_before_the_script_is_loaded_ends_with_0(tmp_path: Path) -> None:
+    (tmp_path / "score.py").write_text(ECHO)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with agent_process(tmp_path, "--entry-script", "score.py") as agent:
+            agent.wait_log("takes HTTP on")
+            agent.stop(number)
+            assert agent.exit_code() == 0
+            assert not agent.errors
+
+
+def test_an_answer_that_is_being_taken_is_finished_after_a_signal(tmp_path: Path) -> None:
+    script = "def init(): pass\ndef run(data): return 'x' * 30_000_000\n"
+    with served(tmp_path, script) as agent, httpx.stream("POST", f"{agent.url}/score", timeout=30) as response:
+        pieces = response.iter_bytes(1_000_000)
+        received = len(next(pieces))
+        agent.stop()
+        turn = threading.Event()
+        for piece in pieces:
+            received += len(piece)
+            turn.wait(0.05)  # a slow reader: about 1.5 s for all
+        assert received == 30_000_002
+        assert agent.exit_code() == 0

@@ -1,110 +1,25 @@
-"""The ASGI application with a scorer made for the test: routes, headers, limits and clients that go away."""
+"""Routes, headers, keys and limits of the HTTP interface, with a scorer made for the test."""
 
-import asyncio
 import json
 import os
-from collections.abc import MutableMapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from device_agent.http import Application
+from device_agent.access_keys import AccessKeys
+from device_agent.cors import CorsPolicy
+from device_agent.errors import SettingsError
+from device_agent.http import HttpApplication
+from device_agent.http_routes import HttpOptions
 from device_agent.log_lines import LineLog
-from device_agent.scorer import ScoringRequest, ScoringResult
-
-Message = MutableMapping[str, Any]
-
-
-class RecordingScorer:
-    """A Scorer that answers with `result`, or waits until it is withdrawn when there is none."""
-
-    def __init__(self, result: ScoringResult | None = None, *, reason: str = "", been_ready: bool = True) -> None:
-        self.result = result
-        self.not_ready_reason = reason
-        self.has_been_ready = been_ready
-        self.wants_headers = False
-        self.requests: list[ScoringRequest] = []
-        self.withdrawn = 0
-
-    async def start(self) -> None: ...
-
-    async def close(self, grace_s: float = 0.0) -> None: ...
-
-    async def score(self, request: ScoringRequest) -> ScoringResult:
-        self.requests.append(request)
-        if self.result is None:
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                self.withdrawn += 1
-                raise
-        assert self.result is not None
-        return self.result
-
-
-class Answer:
-    """What the application sent."""
-
-    def __init__(self, sent: list[Message]) -> None:
-        self.status = sent[0]["status"] if sent else 0
-        self.headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]} if sent else {}
-        self.body = b"".join(message.get("body", b"") for message in sent[1:])
-
-    @property
-    def message(self) -> str:
-        return str(json.loads(self.body)["message"])
-
-
-def ask(
-    scorer: RecordingScorer,
-    method: str,
-    path: str,
-    *,
-    query: bytes = b"",
-    headers: dict[str, str] | None = None,
-    pieces: list[Message] | None = None,
-    draining: bool = False,
-    log: LineLog | None = None,
-) -> Answer:
-    """Send one request through a fresh application."""
-    sent: list[Message] = []
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    async def talk() -> None:
-        descriptor = os.open(os.devnull, os.O_WRONLY)
-        application = Application(scorer, max_body_bytes=10, log=log or LineLog(descriptor), watch_after_s=0.0)
-        application.is_draining = draining
-        incoming = asyncio.Queue[Message]()
-        for piece in pieces or [{"type": "http.request", "body": b""}]:
-            incoming.put_nowait(piece)
-        scope = {
-            "type": "http",
-            "method": method,
-            "path": path,
-            "query_string": query,
-            "headers": [(name.encode(), value.encode()) for name, value in (headers or {}).items()],
-        }
-        async with asyncio.timeout(20):
-            await application(scope, incoming.get, send)
-        assert application.requests_under_way == 0
-        os.close(descriptor)
-
-    asyncio.run(talk())
-    return Answer(sent)
-
-
-def post(body: bytes) -> list[Message]:
-    return [{"type": "http.request", "body": body, "more_body": False}]
-
-
-OK = ScoringResult(b"[1]", exec_ms=1.23456)
+from device_agent.scorer import ScoringRequest, ScoringResult, ScriptDescription
+from tests.unit.device_agent.http_world import RecordingScorer, World
 
 
 def test_a_score_carries_the_headers_of_the_contract() -> None:
-    scorer = RecordingScorer(OK)
-    answer = ask(scorer, "POST", "/score", headers={"content-type": "a/b", "x-request-id": "A"}, pieces=post(b"x"))
+    world = World()
+    answer = world.ask("POST", "/score", b"x", content_type="a/b", x_request_id="A")
     assert (answer.status, answer.body) == (200, b"[1]")
     assert answer.headers == {
         "content-type": "application/json",
@@ -115,103 +30,91 @@ def test_a_score_carries_the_headers_of_the_contract() -> None:
         "x-request-id": "A",
         "x-ms-request-id": "A",
     }
-    assert scorer.requests == [ScoringRequest(b"x", "POST", "", "a/b")]
+    (scored,) = world.scorer.requests
+    assert scored[:6] == (b"x", "POST", "/score", "", "a/b", "192.0.2.1")
 
 
 def test_a_get_passes_the_query_on() -> None:
-    scorer = RecordingScorer(OK)
-    assert ask(scorer, "GET", "/score", query=b"a=1&b=%20").status == 200
-    assert scorer.requests == [ScoringRequest(b"", "GET", "a=1&b=%20")]
+    world = World()
+    assert world.ask("GET", "/score?a=1&b=%20").status == 200
+    assert world.scorer.requests[0].query == "a=1&b=%20"
 
 
 def test_headers_are_passed_on_to_scripts_that_want_them() -> None:
-    scorer = RecordingScorer(OK)
-    scorer.wants_headers = True
-    ask(scorer, "POST", "/score", headers={"x-a": "1"}, pieces=post(b""))
-    assert scorer.requests[0].headers == (("x-a", "1"),)
+    world = World()
+    world.ask("POST", "/score", b"", x_a="1")
+    world.scorer.description = ScriptDescription(wants_headers=True)
+    world.ask("POST", "/score", b"", x_a="\xe9")
+    assert world.scorer.requests[0].headers == ()
+    assert ("x-a", "\xe9") in world.scorer.requests[1].headers
 
 
-def test_a_failed_script_is_told_in_the_header() -> None:
-    failed = ScoringResult(b"{}", 500, script_failed=True)
-    answer = ask(RecordingScorer(failed), "POST", "/score", pieces=post(b""))
+def test_a_failed_script_is_told_in_the_header_and_counted() -> None:
+    world = World(RecordingScorer(ScoringResult(b"{}", 500, script_failed=True)))
+    answer = world.ask("POST", "/score", b"")
     assert answer.status == 500
     assert answer.headers["x-ms-run-function-failed"] == "True"
     assert "x-ms-run-fn-exec-ms" not in answer.headers
+    figures = world.ask("GET", "/metrics").body.decode()
+    assert "edgepack_script_errors_total 1\n" in figures
+    assert 'edgepack_requests_total{route="/score",code="500"} 1\n' in figures
+    assert "edgepack_scoring_seconds_count 1\n" in figures
 
 
-def test_options_is_answered_without_the_script() -> None:
-    scorer = RecordingScorer(OK)
-    answer = ask(scorer, "OPTIONS", "/score")
-    assert (answer.status, answer.body, scorer.requests) == (200, b"", [])
+def test_a_script_answers_with_headers_of_its_own() -> None:
+    headers = (("set-cookie", "a=1"), ("set-cookie", "b=2"))
+    world = World(RecordingScorer(ScoringResult(b"\xff", 418, "", None, 1.0, headers)))
+    answer = world.ask("POST", "/score", b"")
+    assert (answer.status, answer.body) == (418, b"\xff")
+    assert [line for line in answer.lines if line.startswith("set-cookie")] == ["set-cookie: a=1", "set-cookie: b=2"]
+    assert "content-type" not in answer.headers
+    assert "x-ms-run-function-failed" not in answer.headers
 
 
-@pytest.mark.parametrize("path", ["/score/", "/nope", "//", "/Score"])
+def test_options_and_head_reach_only_a_raw_script() -> None:
+    world = World()
+    assert world.ask("OPTIONS", "/score").body == b""
+    assert world.ask("HEAD", "/score").status == 405
+    assert world.scorer.requests == []
+    world.scorer.description = ScriptDescription(wants_headers=True, raw_http=True)
+    assert world.ask("OPTIONS", "/score").body == b"[1]"
+    answer = world.ask("HEAD", "/score")
+    assert (answer.status, answer.headers["content-length"]) == (200, "3")
+    assert [scored.method for scored in world.scorer.requests] == ["OPTIONS", "HEAD"]
+
+
+@pytest.mark.parametrize("path", ["/score/", "/nope", "//", "/Score", "*", "/%2e"])
 def test_unknown_paths(path: str) -> None:
-    answer = ask(RecordingScorer(OK), "GET", path)
+    answer = World().ask("GET", path)
     assert answer.status == 404
     assert answer.message.startswith("The requested URL was not found on the server.")
     assert answer.headers["x-request-id"]
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("PUT", "/score"), ("HEAD", "/score"), ("POST", "/"), ("DELETE", "/livez")]
+    ("method", "path"), [("PUT", "/score"), ("DELETE", "/score"), ("POST", "/"), ("DELETE", "/livez")]
 )
 def test_wrong_methods(method: str, path: str) -> None:
-    answer = ask(RecordingScorer(OK), method, path)
+    answer = World().ask(method, path)
     assert (answer.status, answer.message) == (405, "The method is not allowed for the requested URL.")
     assert "GET" in answer.headers["allow"]
 
 
-def test_bodies_beyond_the_limit_are_refused_before_and_while_they_are_read() -> None:
-    scorer = RecordingScorer(OK)
-    announced = ask(scorer, "POST", "/score", headers={"content-length": "11"}, pieces=[{"type": "none"}])
-    piece = {"type": "http.request", "body": b"123456", "more_body": True}
-    streamed = ask(scorer, "POST", "/score", pieces=[piece, piece])
-    at_once = ask(scorer, "POST", "/score", pieces=post(b"x" * 11))
-    for answer in (announced, streamed, at_once):
-        assert (answer.status, answer.message) == (413, "The request body must not exceed 10 bytes.")
-    assert scorer.requests == []
-    assert ask(scorer, "POST", "/score", pieces=post(b"x" * 10)).status == 200
-
-
-def test_a_body_in_pieces_arrives_whole() -> None:
-    scorer = RecordingScorer(OK)
-    pieces: list[Message] = [{"type": "http.request", "body": part, "more_body": True} for part in (b"ab", b"", b"cd")]
-    ask(scorer, "POST", "/score", pieces=[*pieces, {"type": "http.request"}])
-    assert scorer.requests[0].body == b"abcd"
-
-
-def test_a_client_that_leaves_while_sending_is_never_scored() -> None:
-    scorer = RecordingScorer(OK)
-    piece = {"type": "http.request", "body": b"1", "more_body": True}
-    answer = ask(scorer, "POST", "/score", pieces=[piece, {"type": "http.disconnect"}])
-    assert (answer.status, scorer.requests) == (0, [])
-
-
-def test_a_client_that_leaves_while_waiting_withdraws_its_request() -> None:
-    scorer = RecordingScorer(None)
-    answer = ask(scorer, "POST", "/score", pieces=[*post(b"1"), {"type": "http.disconnect"}])
-    assert (answer.status, scorer.withdrawn) == (0, 1)
-
-
 def test_ids_that_are_too_long() -> None:
-    scorer = RecordingScorer(OK)
-    answer = ask(scorer, "POST", "/score", headers={"x-request-id": "x" * 101}, pieces=post(b""))
+    world = World()
+    answer = world.ask("POST", "/score", b"", x_request_id="x" * 101)
     assert (answer.status, answer.message) == (431, "x-request-id must not exceed 100 characters")
     assert not [name for name in answer.headers if name.endswith("request-id")]
-    long_legacy = {"x-request-id": "A", "x-ms-request-id": "x" * 101}
-    answer = ask(scorer, "POST", "/score", headers=long_legacy, pieces=post(b""))
+    answer = world.ask("POST", "/score", b"", x_request_id="A", x_ms_request_id="x" * 101)
     assert answer.status == 431
     assert answer.headers["x-request-id"] == "A"
     assert "x-ms-request-id" not in answer.headers
-    assert ask(scorer, "GET", "/nope", headers={"x-request-id": "x" * 101}).status == 404
-    assert scorer.requests == []
+    assert world.ask("GET", "/nope", x_request_id="x" * 101).status == 404
+    assert world.scorer.requests == []
 
 
-def test_trace_ids_come_back_and_control_characters_do_not() -> None:
-    answer = ask(RecordingScorer(OK), "GET", "/", headers={"traceid": "t\x01", "x-request-id": "a\x7fb"})
-    assert answer.headers["traceid"] == "t"
-    assert answer.headers["x-request-id"] == "ab"
+def test_trace_ids_come_back() -> None:
+    assert World().ask("GET", "/", TraceId="t").headers["TraceId"] == "t"
 
 
 @pytest.mark.parametrize(
@@ -224,32 +127,172 @@ def test_trace_ids_come_back_and_control_characters_do_not() -> None:
     ],
 )
 def test_health(reason: str, been_ready: bool, draining: bool, root: int, ready: int) -> None:
-    scorer = RecordingScorer(reason=reason, been_ready=been_ready)
-    assert ask(scorer, "GET", "/livez", draining=draining).status == 200
-    assert ask(scorer, "GET", "/", draining=draining).status == root
-    answer = ask(scorer, "GET", "/readyz", draining=draining)
+    world = World(RecordingScorer(reason=reason, been_ready=been_ready))
+    world.application.is_draining = draining
+    assert world.ask("GET", "/livez").status == 200
+    assert world.ask("GET", "/").status == root
+    answer = world.ask("GET", "/readyz")
     assert answer.status == ready
-    body = json.loads(answer.body)
-    assert body == (
+    assert json.loads(answer.body) == (
         {"status": "ready"} if ready == 200 else {"status": "not ready", "reason": reason or "the agent is stopping"}
     )
 
 
 def test_the_root_says_healthy_as_text() -> None:
-    answer = ask(RecordingScorer(), "GET", "/")
+    answer = World().ask("GET", "/")
     assert (answer.body, answer.headers["content-type"]) == (b"Healthy", "text/html; charset=utf-8")
     assert "x-ms-run-function-failed" not in answer.headers
+    assert World().ask("OPTIONS", "/").headers["allow"] == "GET, HEAD, OPTIONS"
+    assert World().ask("HEAD", "/").headers["content-length"] == "7"
+
+
+def test_the_api_description_is_the_authors_own_or_made() -> None:
+    options = HttpOptions(service_name="Pump", logs_requests=False, user_swagger={"3": b'{"mine": 3}'})
+    world = World(options=options)
+    assert json.loads(world.ask("GET", "/swagger.json").body)["info"]["title"] == "Pump"
+    assert json.loads(world.ask("GET", "/swagger.json?version=2.0").body)["swagger"] == "2.0"
+    assert world.ask("GET", "/swagger.json?version=3").body == b'{"mine": 3}'
+    assert world.ask("GET", "/swagger.json?version=3.0").body == b'{"mine": 3}'
+    answer = world.ask("GET", "/swagger.json?version=9")
+    assert answer.status == 404
+    assert answer.message == "Swagger version [9] is not valid. Supported versions: [2, 3, 3.1]."
+    world.scorer.description = ScriptDescription(swagger_versions=("3", "3.1"))
+    answer = world.ask("GET", "/swagger.json")
+    assert answer.status == 404
+    assert answer.message.endswith("Supported swagger versions: [3, 3.1].")
+
+
+def test_without_a_script_there_is_no_description_yet() -> None:
+    assert World(RecordingScorer(reason="loading", been_ready=False)).ask("GET", "/swagger.json").status == 503
+
+
+def test_keys_guard_all_but_health(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text("# two keys\nfirst-key\nsecond-key\n")
+    world = World(keys=AccessKeys(str(file)))
+    for path in ("/score", "/swagger.json", "/metrics"):
+        answer = world.ask("GET", path)
+        assert (answer.status, answer.headers["www-authenticate"]) == (401, "Bearer")
+        assert world.ask("GET", path, authorization="Bearer wrong-key").status == 401
+        assert world.ask("GET", path, authorization="Basic first-key").status == 401
+        assert world.ask("GET", path, authorization="Bearer first-key").status == 200
+        assert world.ask("GET", path, authorization="bearer second-key").status == 200
+    assert [world.ask("GET", path).status for path in ("/", "/livez", "/readyz")] == [200] * 3
+    assert len(world.scorer.requests) == 2
+
+
+def test_a_refused_key_costs_no_body(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("first-key\n")
+    world = World(keys=AccessKeys(str(tmp_path / "keys")))
+    client = world.connect()
+    client.send(b"POST /score HTTP/1.1\r\nhost: h\r\ncontent-length: 50000000\r\n\r\n")
+    assert [answer.status for answer in client.answers] == [401]
+    assert client.wire.has_ended
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [("", "no key"), ("# only\n", "no key"), ("ok-key-123\nshort\n", "line 2"), ("with a space\n", "line 1")],
+)
+def test_key_files_that_cannot_be_used(tmp_path: Path, text: str, problem: str) -> None:
+    (tmp_path / "keys").write_text(text)
+    with pytest.raises(SettingsError, match=problem) as caught:
+        AccessKeys(str(tmp_path / "keys"))
+    assert "space" not in str(caught.value) or "with a space" not in str(caught.value)
+    with pytest.raises(SettingsError, match="No such file"):
+        AccessKeys(str(tmp_path / "missing"))
+
+
+def test_cross_origin_calls() -> None:
+    world = World(cors=CorsPolicy("http://a.test, http://b.test"))
+    allowed = world.ask("POST", "/score", b"", origin="http://a.test")
+    assert allowed.headers["access-control-allow-origin"] == "http://a.test"
+    assert allowed.headers["vary"] == "Origin"
+    assert "access-control-allow-methods" not in allowed.headers
+    assert "access-control-allow-origin" not in world.ask("POST", "/score", b"", origin="http://c.test").headers
+    assert world.ask("POST", "/score", b"").headers["access-control-allow-origin"] == "http://a.test"
+    preflight: dict[str, Any] = {"origin": "http://b.test", "access_control_request_headers": "x-a"}
+    asked = world.ask("OPTIONS", "/score", access_control_request_method="POST", **preflight)
+    assert asked.headers["access-control-allow-methods"] == "GET, POST"
+    assert asked.headers["access-control-allow-headers"] == "x-a"
+    refused = world.ask("OPTIONS", "/score", access_control_request_method="DELETE", **preflight)
+    assert "access-control-allow-methods" not in refused.headers
+    anyone = World(cors=CorsPolicy("*")).ask("GET", "/", origin="null")
+    assert anyone.headers["access-control-allow-origin"] == "null"
+    assert World(cors=CorsPolicy("*")).ask("GET", "/").headers["access-control-allow-origin"] == "*"
+    assert "vary" not in World(cors=CorsPolicy("http://a.test")).ask("GET", "/", origin="http://a.test").headers
 
 
 def test_scores_are_logged_with_their_query_and_health_is_not() -> None:
     reading, writing = os.pipe()
     log = LineLog(writing)
-    ask(RecordingScorer(OK), "GET", "/", log=log)
-    ask(RecordingScorer(OK), "GET", "/score", query=b"a=1", log=log)
+    world = World(log=log)
+    application = HttpApplication(world.scorer, log=log, metrics=world.metrics, options=HttpOptions())
+    application._flush_is_due = True  # no event loop here
+    world.application = world.state.application = application
+    world.ask("GET", "/")
+    world.ask("GET", "/score?a=1")
+    world.ask("GET", "/swagger.json?version=9")
     log.flush()
     os.close(writing)
     with os.fdopen(reading) as lines:
-        (line,) = lines.read().splitlines()
-    assert " I [" in line
-    assert "azmlinfsrv - GET /score?a=1 200 " in line
-    assert line.endswith("ms 3")
+        scored, described = lines.read().splitlines()
+    assert " I [" in scored
+    assert "azmlinfsrv - GET /score?a=1 200 " in scored
+    assert scored.endswith("ms 3")
+    assert "GET /swagger.json?version=9 404 " in described
+
+
+def test_every_score_is_observed() -> None:
+    seen: list[tuple[str, int]] = []
+    world = World(observe=lambda request, result, _: seen.append((request.path, result.status)))
+    world.ask("POST", "/score", b"")
+    world.ask("GET", "/livez")
+    assert seen == [("/score", 200)]
+
+
+def test_the_scoring_request_of_a_plain_script_is_the_smallest() -> None:
+    world = World()
+    world.ask("POST", "/score", b"b", x_request_id="A")
+    assert world.scorer.requests[0].headers == ScoringRequest(b"").headers
+
+
+def test_without_a_key_a_raw_script_is_not_asked_for_its_options(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("first-key\n")
+    world = World(keys=AccessKeys(str(tmp_path / "keys")))
+    world.scorer.description = ScriptDescription(wants_headers=True, raw_http=True)
+    assert world.ask("OPTIONS", "/score", b"steal").body == b""
+    assert world.scorer.requests == []
+    assert world.ask("OPTIONS", "/score", b"mine", authorization="Bearer first-key").body == b"[1]"
+
+
+def test_a_script_that_allows_origins_itself_is_left_alone() -> None:
+    result = ScoringResult(b"", headers=(("Access-Control-Allow-Origin", "http://own.test"),))
+    world = World(RecordingScorer(result), cors=CorsPolicy("http://a.test, http://b.test"))
+    answer = world.ask("POST", "/score", b"", origin="http://a.test")
+    assert [line for line in answer.lines if "origin" in line.lower()] == [
+        "Access-Control-Allow-Origin: http://own.test"
+    ]
+
+
+def test_strangers_do_not_learn_why_a_script_failed(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("first-key\n")
+    scorer = RecordingScorer(reason="init() failed: secret", been_ready=False)
+    world = World(scorer, keys=AccessKeys(str(tmp_path / "keys")))
+    for path in ("/", "/readyz"):
+        assert b"secret" not in world.ask("GET", path).body
+        assert b"secret" in world.ask("GET", path, authorization="Bearer first-key").body
+
+
+def test_refused_requests_are_logged() -> None:
+    reading, writing = os.pipe()
+    log = LineLog(writing)
+    world = World(log=log, options=HttpOptions())
+    world.application._flush_is_due = True  # no event loop here
+    world.ask("GET", "/nope")
+    world.ask("PUT", "/score")
+    log.flush()
+    os.close(writing)
+    with os.fdopen(reading) as lines:
+        told = [line.partition("azmlinfsrv - ")[2].split()[:3] for line in lines.read().splitlines()]
+    assert told == [["GET", "/nope", "404"], ["PUT", "/score", "405"]]

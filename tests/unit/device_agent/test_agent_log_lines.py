@@ -1,12 +1,15 @@
 """Log lines: the two formats, whole lines only, and records of the standard library."""
 
+import contextlib
 import json
 import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from device_agent.log_lines import PIPE_ATOMIC_BYTES, LineLog, RecordWriter
+import pytest
+
+from device_agent.log_lines import PIPE_ATOMIC_BYTES, CurrentRequest, LineLog, RecordWriter
 
 
 def _written(folder: Path, lines: Sequence[str] = (), record: logging.LogRecord | None = None) -> str:
@@ -61,3 +64,41 @@ def test_a_log_that_is_gone_does_not_raise() -> None:
     os.close(reading)
     LineLog(writing).write("nobody reads this")
     os.close(writing)
+
+
+def test_records_carry_the_id_of_the_current_request_in_json_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = logging.LogRecord("a", logging.INFO, __file__, 1, "text", (), None)
+    written = []
+    for number, log_format in enumerate(("json", "text", "json")):
+        monkeypatch.setattr(CurrentRequest, "id", "" if number == 2 else "the-id")
+        with (tmp_path / "log").open("wb") as stream:
+            RecordWriter(LineLog(stream.fileno(), log_format)).handle(record)
+        written.append((tmp_path / "log").read_text())
+    assert json.loads(written[0])["request_id"] == "the-id"
+    assert "the-id" not in written[1]
+    assert "request_id" not in json.loads(written[2])
+
+
+def test_a_log_that_nobody_reads_holds_nothing_up_and_keeps_the_newest_lines() -> None:
+    reading, writing = os.pipe()
+    log = LineLog(writing)
+    for number in range(30_000):
+        log.write(f"line {number} " + "x" * 100)
+    received = b""
+    os.set_blocking(reading, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            while piece := os.read(reading, 65536):
+                received += piece
+    for _ in range(1000):
+        log.flush()
+        with contextlib.suppress(BlockingIOError):
+            received += os.read(reading, 1_000_000)
+    os.close(writing)
+    os.close(reading)
+    lines = received.decode().splitlines()
+    assert lines[0].startswith("line 0 ")
+    assert lines[-1].startswith("line 29999 ")
+    assert len(lines) < 30_000

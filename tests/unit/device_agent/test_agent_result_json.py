@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device_agent.result_json import NotSerialisable, encode_result
+from device_agent.result_json import NotSerialisable, encode_result, encode_result_literal, plain_value
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_plain_values_are_written_as_json_dumps_does(value: object, text: bytes)
         (math.nan, b"null"),
         ({"a": [math.inf, -math.inf, 1.0]}, b'{"a": [null, null, 1.0]}'),
         (np.array([1.0, math.nan]), b"[1.0, null]"),
-        ({math.nan: 1}, b'{"nan": 1}'),
+        ({math.nan: 1, -math.inf: 2}, b'{"NaN": 1, "-Infinity": 2}'),
         (np.float32(0.5), b"0.5"),
         (np.int64(7), b"7"),
         (np.bool_(True), b"true"),
@@ -96,3 +96,37 @@ def test_whatever_is_written_is_strict_json(value: object) -> None:
         raise AssertionError(constant)
 
     json.loads(encode_result(value), parse_constant=refuse)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ({"a": [math.nan, math.inf, -math.inf]}, b'{"a": [NaN, Infinity, -Infinity]}'),
+        (np.float64("nan"), b"NaN"),
+        (np.float32("inf"), b"Infinity"),
+        (np.array([1.0, math.nan]), b"[1.0, NaN]"),
+        (np.ma.array([math.nan, 2.5], mask=[False, True]), b"[NaN, null]"),
+        (np.array([math.nan, None], dtype=object), b"[NaN, null]"),
+        ([datetime.date(2024, 5, 1), np.int8(1)], b'["2024-05-01", 1]'),
+        (None, b"{}"),
+        ("é", b'"\\u00e9"'),
+    ],
+)
+def test_the_literal_form_keeps_what_json_does_not_have(value: object, text: bytes) -> None:
+    assert encode_result_literal(value) == text
+
+
+def test_the_literal_form_refuses_the_same_types() -> None:
+    with pytest.raises(NotSerialisable, match=r"result\[0\] is of type bytes"):
+        encode_result_literal([b""])
+    with pytest.raises(NotSerialisable, match="contains itself"):
+        encode_result_literal(_endless())
+
+
+def test_a_plain_value_holds_nothing_that_json_lacks() -> None:
+    assert plain_value({"a": (np.int64(1), np.array([math.nan])), "b": datetime.time(1)}) == {
+        "a": [1, [None]],
+        "b": "01:00:00",
+    }
+    with pytest.raises(NotSerialisable):
+        plain_value(_endless())

@@ -1,5 +1,6 @@
 """The queue before the script's process: order, window, and what a death costs."""
 
+from collections import deque
 from dataclasses import dataclass, field
 
 from hypothesis import given
@@ -16,24 +17,44 @@ class Request:
 
 
 def _filled(count: int, *, window: int = 32, window_bytes: int = 10_000) -> tuple[ScoringQueue[Request], list[Request]]:
-    queue = ScoringQueue[Request](window_requests=window, window_bytes=window_bytes)
     requests = [Request(name) for name in range(count)]
-    for request in requests:
-        queue.add(request)
-    return queue, requests
+    return ScoringQueue(deque(requests), window_requests=window, window_bytes=window_bytes), requests
 
 
 def _names(taken: list[tuple[int, Request]]) -> list[int]:
     return [request.name for _, request in taken]
 
 
-def test_requests_are_sent_in_order_up_to_the_window() -> None:
-    queue, _ = _filled(5, window=3)
-    taken = queue.take_sendable(1.0)
-    assert _names(taken) == [0, 1, 2]
-    assert queue.take_sendable(1.0) == []
-    assert queue.answered(taken[0][0], 2.0) is taken[0][1]
-    assert _names(queue.take_sendable(2.0)) == [3]
+def test_a_quick_script_gets_more_requests_ahead_and_a_slow_one_few() -> None:
+    queue, _ = _filled(40, window=5)
+    first = queue.take_sendable(1.0)
+    assert _names(first) == [0, 1]
+    assert not queue.has_room
+    assert queue.answered(first[0][0], 1.0) is first[0][1]
+    assert _names(queue.take_sendable(1.0)) == [2, 3, 4]
+    queue.answered(first[1][0], 1.0)
+    assert _names(queue.take_sendable(1.0)) == [5, 6]
+    assert len(queue) == 5
+    queue.answered(3, 9.0)
+    assert queue.take_sendable(9.0) == []
+    assert not queue.has_room
+
+
+def test_a_window_of_one_sends_nothing_ahead() -> None:
+    queue, _ = _filled(3, window=1)
+    ((number, _),) = queue.take_sendable(0.0)
+    queue.answered(number, 0.0)
+    assert _names(queue.take_sendable(0.0)) == [1]
+
+
+def test_two_processes_share_what_waits() -> None:
+    waiting = deque(Request(name) for name in range(5))
+    first, second = ScoringQueue(waiting), ScoringQueue(waiting)
+    assert _names(first.take_sendable(0.0)) == [0, 1]
+    assert _names(second.take_sendable(0.0)) == [2, 3]
+    assert first.process_died(begun=1) is not None
+    second.answered(1, 0.0)
+    assert _names(second.take_sendable(0.0)) == [1, 4]
 
 
 def test_the_window_counts_bytes_but_lets_one_request_of_any_size_through() -> None:
@@ -56,16 +77,25 @@ def test_the_clock_of_the_running_request_starts_when_the_one_before_is_answered
 
 
 def test_a_death_costs_the_oldest_and_the_others_go_first_next_time() -> None:
-    queue, requests = _filled(5, window=3)
+    queue, requests = _filled(5)
     queue.take_sendable(0.0)
-    assert queue.process_died() is requests[0]
+    assert queue.process_died(begun=1) is requests[0]
     assert queue.running_since_s is None
-    assert _names(queue.take_sendable(1.0)) == [1, 2, 3]
+    assert _names(queue.take_sendable(1.0)) == [1, 2]
 
 
 def test_a_death_while_idle_costs_nothing() -> None:
     queue, _ = _filled(0)
-    assert queue.process_died() is None
+    assert queue.process_died(begun=0) is None
+
+
+def test_a_death_before_the_oldest_has_begun_costs_nothing() -> None:
+    queue, requests = _filled(3)
+    ((number, _), _) = queue.take_sendable(0.0)
+    queue.answered(number, 0.0)
+    assert queue.process_died(begun=number) is None
+    assert _names(queue.take_sendable(1.0)) == [1, 2]
+    assert len(requests) == 3
 
 
 def test_a_withdrawn_request_is_not_sent() -> None:
@@ -82,23 +112,16 @@ def test_an_unknown_answer_is_ignored() -> None:
     assert queue.running_since_s == 1.0
 
 
-def test_take_all_empties_the_queue_oldest_first() -> None:
-    queue, requests = _filled(4, window=2)
-    queue.take_sendable(0.0)
-    assert queue.take_all() == requests
-    assert len(queue) == 0
-    assert queue.running_since_s is None
-
-
 @given(st.lists(st.sampled_from(["add", "send", "answer", "die"]), max_size=60), st.integers(1, 4))
 def test_every_request_is_answered_once_or_lost_once_and_in_order(steps: list[str], window: int) -> None:
-    queue = ScoringQueue[Request](window_requests=window)
+    waiting = deque[Request]()
+    queue = ScoringQueue(waiting, window_requests=window)
     added = 0
     sent: list[int] = []
     finished: list[int] = []
     for step in steps:
         if step == "add":
-            queue.add(Request(added))
+            waiting.append(Request(added))
             added += 1
         elif step == "send":
             sent += [number for number, _ in queue.take_sendable(0.0)]
@@ -107,10 +130,10 @@ def test_every_request_is_answered_once_or_lost_once_and_in_order(steps: list[st
             assert request is not None
             finished.append(request.name)
         elif step == "die":
-            lost = queue.process_died()
+            lost = queue.process_died(begun=queue.oldest_number)
             assert (lost is None) == (not sent)
             sent = []
             if lost is not None:
                 finished.append(lost.name)
-    finished += [request.name for request in queue.take_all()]
+    finished += [request.name for request in [*queue.take_sent(), *waiting]]
     assert finished == list(range(added))

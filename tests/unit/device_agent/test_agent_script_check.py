@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from device_agent.script_check import scan_script, script_warnings
+from device_agent.script_check import imports_package, scan_script, script_warnings
 
 GOOD_INIT = "def init(): pass\n"
 GOOD = GOOD_INIT + "def run(data): return data\n"
@@ -33,6 +33,8 @@ GOOD = GOOD_INIT + "def run(data): return data\n"
         GOOD_INIT + "with open('x') as run: pass\n",
         GOOD_INIT + "@input_schema('data', x)\ndef run(data): return data\n",
         GOOD_INIT + "@anything\ndef run(*args): return 1\n",
+        GOOD_INIT + "@rawhttp\ndef run(request): return 1\n",
+        GOOD_INIT + "@services.rawhttp\ndef run(request, request_headers): return 1\n",
         GOOD_INIT + "def run(*, data): return data\n",
         GOOD_INIT + "def run(data, request_headers): return data\n",
         GOOD_INIT + "def run(*args): pass\nrun = wrap(run)\n",
@@ -61,7 +63,13 @@ def test_scripts_that_may_work_have_no_problem(source: str) -> None:
         (GOOD_INIT + "def run(data, /): pass\n", ["run() cannot have"]),
         (GOOD_INIT + "async def run(data, **rest): pass\n", ["run() cannot have"]),
         (GOOD_INIT + "@input_schema('data', x)\ndef run(**data): pass\n", ["run() cannot have"]),
-        (GOOD_INIT + "@services.rawhttp\ndef run(request): pass\n", ["@rawhttp"]),
+        (
+            GOOD_INIT + "@rawhttp\n@input_schema('data', x)\ndef run(data): pass\n",
+            ["line 4: run() cannot be decorated with both"],
+        ),
+        (GOOD_INIT + "@rawhttp\n@output_schema(x)\ndef run(data): pass\n", ["both @rawhttp and @input_schema"]),
+        (GOOD_INIT + "@services.rawhttp\ndef run(*request): pass\n", ["line 3: run() cannot have"]),
+        (GOOD_INIT + "@rawhttp\ndef run(): pass\n", ["run() needs a parameter"]),
         ("def init(path, *, other): pass\ndef run(data): pass\n", ["requires other, path"]),
     ],
 )
@@ -155,3 +163,29 @@ def test_two_required_parameters_without_a_schema_are_warned_of() -> None:
     (warning,) = script_warnings(GOOD_INIT + "def run(a, b): pass\n")
     assert "every call will fail" in warning
     assert script_warnings(GOOD_INIT + "def run(a, request_headers): pass\n") == ()
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("import flask", True),
+        ("import os, flask.json as j", True),
+        ("from flask import request", True),
+        ("def run(data):\n    from flask.globals import request", True),
+        ("try:\n    import flask\nexcept ImportError:\n    flask = None", True),
+        ("# flask\nx = 'import flask'", False),
+        ("import flask_cors", False),
+        ("from . import flask", False),
+        ("from .flask import x", False),
+        ("import flask(", False),
+        ("", False),
+    ],
+)
+def test_imports_are_found_wherever_they_are(source: str, found: bool) -> None:
+    assert imports_package(source, "flask") is found
+
+
+@given(st.text().map(lambda text: text + "flask"))
+@example("(" * 5000 + "flask")
+def test_looking_for_imports_never_raises(source: str) -> None:
+    imports_package(source, "flask")

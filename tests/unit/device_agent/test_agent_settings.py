@@ -1,13 +1,16 @@
 """Settings: defaults, names, precedence, and all problems at once."""
 
 import contextlib
+import inspect
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from device_agent import settings as settings_module
 from device_agent.errors import SettingsError
-from device_agent.settings import CommandLine, Settings, parse_settings
+from device_agent.settings import VARIABLES, CommandLine, Settings, parse_settings
 
 
 def test_an_empty_environment_gives_the_documented_defaults() -> None:
@@ -41,6 +44,20 @@ def test_every_variable_is_read() -> None:
             "EDGEPACK_LOG": "JSON",
             "AZUREML_LOG_LEVEL": "warn",
             "SERVER_VERSION_LOG_RESPONSE_ENABLED": "false",
+            "WORKER_COUNT": "3",
+            "EDGEPACK_JSON_NAN": "literal",
+            "EDGEPACK_HTTP_KEY_FILE": "/keys",
+            "AML_CORS_ORIGINS": "*",
+            "SERVICE_NAME": "pump",
+            "SERVICE_VERSION": "2",
+            "SERVICE_PATH_PREFIX": "/p",
+            "SEPERATE_HEALTH_ENDPOINT": "true",
+            "EDGEPACK_MAX_HEADER_BYTES": "2048",
+            "EDGEPACK_MAX_HELD_BYTES": "20",
+            "EDGEPACK_MAX_CONNECTIONS": "7",
+            "EDGEPACK_MAX_QUEUE": "8",
+            "EDGEPACK_QUEUE_WAIT_MS": "9",
+            "EDGEPACK_CLIENT_TIMEOUT_S": "0.5",
         }
     )
     assert settings == Settings(
@@ -57,6 +74,20 @@ def test_every_variable_is_read() -> None:
         log_format="json",
         log_level="WARNING",
         show_server_version=False,
+        workers=3,
+        json_nan="literal",
+        key_file="/keys",
+        cors_origins="*",
+        service_name="pump",
+        service_version="2",
+        service_path_prefix="/p",
+        health_port=5000,
+        max_header_bytes=2048,
+        max_held_bytes=20,
+        max_connections=7,
+        max_queue=8,
+        queue_wait_ms=9,
+        client_timeout_s=0.5,
     )
     assert settings.script_path == "/app/src/score.py"
 
@@ -151,3 +182,24 @@ _NAMES = ["EDGEPACK_HTTP", "SCORING_TIMEOUT_MS", "EDGEPACK_DRAIN_S", "EDGEPACK_L
 def test_any_text_gives_settings_or_settings_error(environment: dict[str, str]) -> None:
     with contextlib.suppress(SettingsError):
         assert 0 <= parse_settings(environment).http_port <= 65535
+
+
+def test_held_bytes_are_never_less_than_one_body() -> None:
+    assert parse_settings({"EDGEPACK_MAX_HELD_BYTES": "5", "EDGEPACK_MAX_BODY_BYTES": "10"}).max_held_bytes == 10
+
+
+def test_the_command_line_wins_for_ports_workers_and_origins() -> None:
+    line = CommandLine(port=0, health_port=8080, workers=2, cors_origins="http://a")
+    settings = parse_settings({"EDGEPACK_WORKERS": "5", "AML_CORS_ORIGINS": "*", "EDGEPACK_HTTP": "[::1]:9"}, line)
+    assert (settings.http_host, settings.http_port, settings.workers) == ("::1", 0, 2)
+    assert settings.cors_origins == "http://a"
+    assert settings.health_port is None  # only with SEPERATE_HEALTH_ENDPOINT
+    assert parse_settings({"SEPERATE_HEALTH_ENDPOINT": "true"}, line).health_port == 8080
+
+
+def test_every_variable_of_the_docstring_may_stand_in_a_file_and_the_other_way_round() -> None:
+    described = set(re.findall(r"\b[A-Z][A-Z]+(?:_[A-Z]+)+\b", settings_module.__doc__ or ""))
+    assert described - {"AZUREML_CONFIG_FILE", "EDGEPACK_"} <= VARIABLES
+    parsed = set(re.findall(r'"([A-Z]+(?:_[A-Z]+)+)"', inspect.getsource(settings_module)))
+    assert parsed <= VARIABLES
+    assert parsed - {"WORKER_COUNT"} <= described

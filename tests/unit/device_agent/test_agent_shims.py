@@ -96,3 +96,56 @@ def test_other_names_are_left_alone(tmp_path: Path) -> None:
                 print(error)
     """
     assert _python(code, tmp_path).count("No module named") == 3
+
+
+_FORMS = """
+    import azureml.contrib.services
+    import azureml.contrib.services.aml_request
+    import azureml.contrib.services.aml_request as request_module
+    import azureml_inference_server_http.api.aml_request
+    import azureml_inference_server_http.api.aml_response as response_module
+    from azureml.contrib.services import AMLRequest, AMLResponse, rawhttp
+    from azureml.contrib.services import aml_request, aml_response
+    from azureml.contrib.services.aml_request import *
+    from azureml.contrib.services.aml_response import *
+    from azureml.contrib.services.aml_request import rawhttp as one, AMLRequest as first
+    from azureml.contrib.services.aml_response import AMLResponse as two
+    from azureml_inference_server_http.api import aml_request as server_module
+    from azureml_inference_server_http.api.aml_request import rawhttp as three
+    from azureml_inference_server_http.api.aml_response import AMLResponse as four
+    assert one is three is rawhttp is request_module.rawhttp is server_module.rawhttp
+    assert rawhttp is azureml.contrib.services.rawhttp
+    assert two is four is AMLResponse is response_module.AMLResponse is aml_response.AMLResponse
+    assert first is AMLRequest is azureml.contrib.services.aml_request.AMLRequest
+    @rawhttp
+    def run(request):
+        pass
+    assert run.__name__ == "run"
+    print(AMLResponse.__mro__[1].__module__, AMLResponse("x", 200).mimetype)
+"""
+
+
+def test_raw_http_in_every_import_form(tmp_path: Path) -> None:
+    assert _python(_FORMS, tmp_path) == "flask.wrappers text/html\n"
+
+
+def test_raw_http_without_flask(tmp_path: Path) -> None:
+    hidden = "    import sys\n    sys.modules['flask'] = None\n"
+    assert _python(hidden + _FORMS, tmp_path) == "werkzeug.wrappers.response text/html\n"
+
+
+def test_the_classes_that_a_logging_file_names(tmp_path: Path) -> None:
+    code = """
+        import logging
+        from azureml_inference_server_http.log_config import AMLLogFormatter, RootAccessFilter
+        record = logging.LogRecord("a.b", logging.WARNING, "x.py", 1, "GET / HTTP/1.1", (), None)
+        record.created, record.msecs, record.process = 1714564800.0, 123.0, 42
+        print(AMLLogFormatter().format(record))
+        print(AMLLogFormatter("{levelname}", None, "{").format(record))
+        print(RootAccessFilter().filter(record))
+    """
+    assert _python(code, tmp_path, TZ="Asia/Tokyo").splitlines() == [
+        "2024-05-01 12:00:00,123 W [42] a.b - GET / HTTP/1.1",
+        "WARNING",
+        "False",
+    ]

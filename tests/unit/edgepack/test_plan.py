@@ -22,7 +22,8 @@ from edgepack.plan import (
     WheelContent,
     plan_build,
 )
-from edgepack.project import ModuleOptions, Recipe
+from edgepack.project import Recipe
+from edgepack.project_file import ModuleOptions
 from edgepack.resolve.conda_env import PackageRequests
 from edgepack.resolve.lock import PlatformLock, Wheel
 from edgepack.script_folder import Script

@@ -9,7 +9,8 @@ import pytest
 
 from edgepack.errors import InputError
 from edgepack.oci.platform import AMD64, ARM64
-from edgepack.project import BuildOptions, Recipe, read_recipe, script_location
+from edgepack.project import BuildOptions, Recipe, script_location
+from tests.fakes.build_world import read_recipe
 
 SCRIPT = "import numpy\n\n\ndef init():\n    pass\n\n\ndef run(data):\n    return data\n"
 
@@ -224,6 +225,8 @@ def test_what_is_copied_of_a_source_folder(folder: Path) -> None:
         "dist/image/oci-layout",
         "dist/build.json",
         "out/oci-layout",
+        "several/deployment.json",
+        "several/filter/image/oci-layout",
         ".hidden",
     ):
         (source / name).parent.mkdir(parents=True, exist_ok=True)

@@ -7,8 +7,9 @@ import pytest
 
 from edgepack.errors import InputError
 from edgepack.inference_config import read_inference_config
-from edgepack.project import BuildOptions, Recipe, read_recipe, script_location
+from edgepack.project import BuildOptions, Recipe, script_location
 from edgepack.yaml_text import parse_yaml
+from tests.fakes.build_world import read_recipe
 
 SCRIPT = "def init():\n    pass\n\n\ndef run(data):\n    return data\n"
 

@@ -33,12 +33,32 @@ class Model:
             if len(entries) != 1:
                 raise WebserviceException(f"Dir {folder} can contain only 1 file or folder. Found {entries}")
             return str(folder / entries[0])
+        served = _served_model(model_name, version)
+        if served is not None:
+            return served
         local = Path(model_name)
         if local.exists():
             return os.path.join(".", model_name)  # noqa: PTH118 - keeps the leading dot of the SDK's answer
         wanted = model_name if version is None else f"{model_name} version {version}"
         text = f"Model {wanted} not found in {MODELS_ROOT} or in the working directory"
         raise ModelNotFoundException(text) if version is None else WebserviceException(text)
+
+
+def _served_model(name: str, version: int | None) -> str | None:
+    """The model in AZUREML_MODEL_DIR, if that is a folder `NAME/VERSION` of it, or holds one: on a desk, where there
+    is no app root of a service.
+    """
+    given = os.environ.get("AZUREML_MODEL_DIR")
+    if not given:
+        return None
+    folder = Path(given)
+    if folder.parent.name == name and folder.name in ((str(version),) if version is not None else (folder.name,)):
+        found: Path | None = folder
+    else:
+        chosen = _largest_version(folder / name) if version is None else version
+        found = None if chosen is None else folder / name / str(chosen)
+    entries = sorted(found.iterdir()) if found is not None and found.is_dir() else []
+    return str(entries[0]) if len(entries) == 1 else None
 
 
 def _largest_version(folder: Path) -> int | None:

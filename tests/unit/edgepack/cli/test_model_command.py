@@ -5,29 +5,12 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import chdir
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from edgepack.cli.main import main
-
-
-@dataclass(frozen=True)
-class Outcome:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        return json.loads(self.out)
-
-
-Run = Callable[..., Outcome]
+from tests.fakes.command_line import Outcome, Run, command_line
 
 
 @pytest.fixture
@@ -37,14 +20,7 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     (tmp_path / "models").mkdir()
     (tmp_path / "models/a.onnx").write_bytes(b"weights")
 
-    def call(*arguments: str) -> Outcome:
-        with pytest.raises(SystemExit) as caught:
-            main(list(arguments))
-        captured = capsys.readouterr()
-        assert isinstance(caught.value.code, int)
-        return Outcome(caught.value.code, captured.out, captured.err)
-
-    return call
+    return command_line(capsys)
 
 
 def register(run: Run, *more: str) -> Outcome:

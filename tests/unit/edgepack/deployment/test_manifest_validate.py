@@ -11,9 +11,10 @@ from edgepack.deployment.problem import manifest_of
 from edgepack.deployment.twin_rules import twin_bytes
 from edgepack.deployment.validate import RULES, errors, problems
 
-GOOD = deployment_manifest(
-    [ModuleSpec("scorer", "registry.example/scorer", "sha256:" + "a" * 64, env={"A": 1}, desired={"t": 1})],
-    credentials={"mine": RegistryCredentials("registry.example", "u", "p")},
+SCORER_MODULE = ModuleSpec("scorer", "registry.example/scorer", "sha256:" + "a" * 64, env={"A": 1}, desired={"t": 1})
+GOOD = deployment_manifest([SCORER_MODULE])
+WITH_CREDENTIALS = deployment_manifest(
+    [SCORER_MODULE], credentials={"mine": RegistryCredentials("registry.example", "u", "p")}
 )
 AGENT = "/modulesContent/$edgeAgent/properties.desired"
 HUB = "/modulesContent/$edgeHub/properties.desired"
@@ -23,8 +24,9 @@ GONE = object()
 
 
 def changed(*changes: tuple[str, Any]) -> Any:
-    """GOOD with the value at each pointer replaced, added or (GONE) removed."""
-    document = copy.deepcopy(GOOD)
+    """GOOD (or WITH_CREDENTIALS, to change these) with the value at each pointer replaced, added or (GONE) removed."""
+    about_credentials = any("registryCredentials" in pointer for pointer, _ in changes)
+    document = copy.deepcopy(WITH_CREDENTIALS if about_credentials else GOOD)
     for pointer, value in changes:
         *way, last = (step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:])
         place = document
@@ -127,11 +129,13 @@ def test_a_good_manifest_has_no_problems() -> None:
         (f"{HUB}/routes/x", {}, "route"),
         (f"{HUB}/routes/x", {"route": 1}, "route"),
         (f"{HUB}/routes/x", "to the cloud", "route-syntax"),
+        (f"{HUB}/routes/x", "FROM /* WHERE (a = 'x' INTO $upstream", "route-syntax"),
+        (f"{HUB}/routes/x", "FROM /* WHERE a > 3 INTO $upstream", "route-condition"),
         (f"{HUB}/routes/x", {"route": "FROM /* INTO $upstream", "priority": 10}, "route-priority"),
         (f"{HUB}/routes/x", {"route": "FROM /* INTO $upstream", "timeToLiveSecs": -1}, "route-ttl"),
         (f"{HUB}/routes/x", "FROM /messages/modules/other/* INTO $upstream", "route-module"),
         (f"{HUB}/routes/x", 'FROM /* INTO BrokeredEndpoint("/modules/Scorer/inputs/a")', "route-module"),
-        ("/modulesContent/$other", {"properties.desired": {}}, "module-twin"),
+        ("/modulesContent/$other", {"properties.desired": {}}, "system-twin"),
         (f"{TWIN}/a.b", 1, "twin-key"),
         (f"{TWIN}/{'a' * 1025}", 1, "twin-key"),
         (f"{TWIN}/t", "ä" * 2049, "twin-value"),
@@ -153,32 +157,33 @@ def test_errors(pointer: str, value: Any, rule: str | None) -> None:
 @pytest.mark.parametrize(
     ("pointer", "value", "rule"),
     [
-        ("/$schema", "x", "structure"),
-        ("/modulesContent/scorer/tags", {}, "structure"),
-        (f"{AGENT}/more", 1, "agent-unknown-key"),
-        (f"{AGENT}/schemaVersion", "1.0.7", "agent-schema-version"),
-        (f"{AGENT}/schemaVersion", "1.1.0", "agent-schema-version"),
-        (f"{AGENT}/systemModules/edgeAgent/status", "running", "module-unknown-key"),
-        (f"{AGENT}/systemModules/edgeAgent/startupOrder", 1, "module-unknown-key"),
-        (f"{AGENT}/systemModules/edgeHub/restartPolicy", GONE, "module"),
-        (f"{SCORER}/restartPolicy", GONE, "module"),
-        (f"{SCORER}/settings/digest", "x", "settings-unknown-key"),
-        (f"{SCORER}/env/A", {"value": 1, "more": 1}, "env-unknown-key"),
+        ("/$schema", "x", "structure-unknown-key"),
+        ("/modulesContent/scorer/tags", {}, "structure-unknown-key"),
+        (f"{AGENT}/more", 1, "unknown-key"),
+        (f"{AGENT}/schemaVersion", "1.0.7", "schema-version-unpublished"),
+        (f"{AGENT}/schemaVersion", "1.1.0", "schema-version-unpublished"),
+        (f"{AGENT}/systemModules/edgeAgent/status", "running", "unknown-key"),
+        (f"{AGENT}/systemModules/edgeAgent/startupOrder", 1, "unknown-key"),
+        (f"{AGENT}/systemModules/edgeHub/restartPolicy", GONE, "restart-policy-missing"),
+        (f"{SCORER}/restartPolicy", GONE, "restart-policy-missing"),
+        (f"{SCORER}/settings/digest", "x", "settings-unpublished"),
+        (f"{SCORER}/env/A", {"value": 1, "more": 1}, "unknown-key"),
         (f"{SCORER}/settings/image", "registry.example/x", "image-tag"),
         (f"{SCORER}/settings/image", "registry.example/x:latest", "image-tag"),
-        (f"{HUB}/schemaVersion", "1.3", "hub-schema-version"),
-        (f"{HUB}/mqttBroker", {}, "hub"),
-        (f"{HUB}/integrity", {}, "hub"),
-        (f"{HUB}/storeAndForwardConfiguration/storeLimits", {"maxSizeBytes": 1}, "store-and-forward"),
+        (f"{HUB}/schemaVersion", "1.3", "schema-version-unpublished"),
+        (f"{HUB}/mqttBroker", {}, "hub-no-effect"),
+        (f"{HUB}/integrity", {}, "hub-no-effect"),
+        (f"{HUB}/storeAndForwardConfiguration/storeLimits", {"maxSizeBytes": 1}, "store-limits-unpublished"),
         (f"{HUB}/routes/x", "FROM /message/* INTO $upstream", "route-source"),
+        (f"{HUB}/routes/x", "FROM /* WHERE a!='x' INTO $upstream", "route-trap"),
         (f"{HUB}/routes/x", "FROM /messages/modules/s*r/* INTO $upstream", "route-source"),
         (
             f"{AGENT}/modules/42",
             GOOD["modulesContent"]["$edgeAgent"]["properties.desired"]["systemModules"]["edgeHub"],
-            "module-name",
+            "module-name-in-routes",
         ),
         ("/modulesContent/other", {"properties.desired": {}}, "module-twin"),
-        (f"{AGENT}/runtime/settings/registryCredentials/mine/password", "${PASSWORD}", "placeholder"),
+        (f"{AGENT}/runtime/settings/registryCredentials/mine/password", "${PASSWORD}", "placeholder-left"),
         (
             f"{AGENT}/runtime/settings/registryCredentials/more",
             {"address": "other.example", "username": "u", "password": "p"},
@@ -187,7 +192,7 @@ def test_errors(pointer: str, value: Any, rule: str | None) -> None:
         (
             f"{AGENT}/runtime/settings/registryCredentials/more",
             {"address": "registry.example", "username": "u", "password": "p"},
-            "credentials",
+            "credentials-twice",
         ),
     ],
 )

@@ -1,0 +1,308 @@
+"""What scripts collect, appended to files below one folder that is bounded in bytes.
+
+Used by the stand-ins for `azureml.monitoring` and `azureml.ai.monitoring`, and loaded only with them. Layouts, in
+UTC (`/HH` in the first: only with an hourly boundary):
+
+    modeldata/SUBSCRIPTION/GROUP/WORKSPACE/SERVICE/MODEL/VERSION/DESIGNATION/yyyy/mm/dd[/HH]/NAME.csv
+    modelDataCollector/ENDPOINT/DEPLOYMENT/COLLECTION/yyyy/mm/dd/HH/INSTANCE.jsonl
+
+Rules:
+- A file belongs to the process that made it: nobody else appends to it. So a line torn by a crash is the last
+  of its file. A file that is full, or whose header no longer fits, is followed by NAME-2, NAME-3 and so on.
+- Threads, workers and forks take turns by a file lock, held for one append. The locked file holds the bytes in
+  use; they are counted anew when a process writes first and when the folder seems full.
+- When the folder is full, the files that were changed longest ago are removed first. Only files of these
+  layouts are counted or removed; a file counts in blocks of 4 KiB, folders do not count.
+- A write is a plain append without fsync: what was written survives the process, not a loss of power.
+- `append` never raises, and waits half a second at most for its turn. When it fails, one warning is logged,
+  what arrives is counted and dropped, and the next try comes after a growing delay.
+"""
+
+import contextlib
+import errno
+import fcntl
+import functools
+import logging
+import os
+import re
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from device_agent.backoff import delay_s
+
+DEFAULT_DATA_PATH = "/var/lib/edgepack/data"
+DEFAULT_MAX_BYTES = 64 * 1024 * 1024
+LEAST_MAX_BYTES = 64 * 1024
+COUNT_FILE = ".collected"
+_PIECE_BYTES = 1024 * 1024
+_MOST_APPEND_BYTES = 4 * 1024 * 1024
+_BLOCK_BYTES = 4096
+_TURN_TRIES = 250
+_TURN_WAIT_S = 0.002
+_MOST_PIECES = 64
+_MOST_WARNINGS = 100
+_NAME = "[A-Za-z0-9_-][A-Za-z0-9._-]*"
+_LAYOUT = re.compile(
+    rf"modeldata(/{_NAME}){{7}}/\d{{4}}(/\d\d){{2,3}}/{_NAME}\.csv"
+    rf"|modelDataCollector(/{_NAME}){{3}}/\d{{4}}(/\d\d){{3}}/{_NAME}\.jsonl"
+)
+_LOG = logging.getLogger("azmlinfsrv")
+_warned: set[str] = set()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where data belongs, without the date. All parts are safe names."""
+
+    folder: tuple[str, ...]
+    name: str
+    suffix: str
+    hourly: bool
+
+
+def csv_place(*, workspace: str, parts: tuple[object, ...], name: object, hourly: bool) -> Place:
+    """Place of a v1 collector. `workspace` is subscription/group/name; `parts`: service, model, version and
+    designation.
+    """
+    account = [*workspace.split("/", 2), "", ""][:3]
+    return Place(("modeldata", *map(safe_name, (*account, *parts))), safe_name(name), ".csv", hourly)
+
+
+def json_place(*, endpoint: str, deployment: str, collection: str, instance: str) -> Place:
+    """Place of a v2 collector, as Azure's service lays it out in blob storage."""
+    folder = ("modelDataCollector", safe_name(endpoint), safe_name(deployment), safe_name(collection))
+    return Place(folder, safe_name(instance), ".jsonl", True)
+
+
+def safe_name(value: object) -> str:
+    """`value` as one name of a path: letters, digits and `._-`, no dot in front, at most 64 characters.
+
+    A name that has to be changed gets a checksum of the original, so that different names stay different. An
+    empty one is `default`.
+    """
+    text = str(value)
+    kept = re.sub(r"[^A-Za-z0-9._-]", "_", text[:64])
+    kept = "_" + kept[1:] if kept.startswith(".") else kept
+    if kept != text and text:
+        return f"{kept[:55]}-{zlib.crc32(text.encode('utf-8', 'backslashreplace')):08x}"
+    return kept or "default"
+
+
+def warn_once(text: str) -> None:
+    """Log `text` as a warning, once a process. After 100 different ones the rest are dropped."""
+    if text not in _warned and len(_warned) < _MOST_WARNINGS:
+        _warned.add(text)
+        _LOG.warning("%s", text)
+
+
+def data_folder(environment: Mapping[str, str]) -> "DataFolder":
+    """The folder that `environment` names, one object a process. A bound that is no number is the default."""
+    path = environment.get("EDGEPACK_DATA_PATH", "").strip() or DEFAULT_DATA_PATH
+    bound = environment.get("EDGEPACK_DATA_MAX_BYTES", "").strip()
+    if bound and not re.fullmatch(r"[0-9]{1,18}", bound):
+        warn_once(f"EDGEPACK_DATA_MAX_BYTES is no number of bytes: {bound[:80]!r}; {DEFAULT_MAX_BYTES} it is")
+        bound = ""
+    return _opened(str(Path(path).absolute()), int(bound or DEFAULT_MAX_BYTES))
+
+
+@functools.cache
+def _opened(path: str, max_bytes: int) -> "DataFolder":
+    return DataFolder(Path(path), max_bytes)
+
+
+class DataFolder:
+    """The files below `root`, together at most `max_bytes` (at least 64 KiB) at any moment.
+
+    `clock` gives seconds since the epoch, for the dates in paths; `monotonic` those for the delay after a
+    failure. `lost` counts the appends that were dropped. Thread-safe, and safe to use on both sides of a fork.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        max_bytes: int = DEFAULT_MAX_BYTES,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.max_bytes = max(max_bytes, LEAST_MAX_BYTES)
+        self.piece_bytes = min(_PIECE_BYTES, self.max_bytes // 8)
+        self.most_append_bytes = min(_MOST_APPEND_BYTES, self.max_bytes // 4)
+        self.lost = 0
+        self._root = root
+        self._clock = clock
+        self._monotonic = monotonic
+        self._failures = 0
+        self._retry_at = 0.0
+        self._pid = 0
+        self._pieces: dict[tuple[str, str, bytes], str] = {}
+
+    @property
+    def now_s(self) -> float:
+        """Seconds since the epoch, by the folder's clock."""
+        return self._clock()
+
+    def append(self, place: Place, rows: bytes, header: bytes = b"") -> bool:
+        """Append `rows`, whole lines, to the current file of `place`; each new file begins with `header`.
+
+        Says whether that was done. At most `most_append_bytes` at once. Never raises for a fault of the disk.
+        """
+        if len(header) + len(rows) > self.most_append_bytes:
+            self.drop_too_large()
+            return False
+        if self._failures and self._monotonic() < self._retry_at:
+            self.lost += 1
+            return False
+        try:
+            with self._turn() as count:
+                self._write(count, place, header, rows)
+        except OSError as error:
+            self._failed(error)
+            return False
+        if self._failures:
+            _LOG.info("Collected data is written again; %d calls were lost so far", self.lost)
+            self._failures = 0
+        return True
+
+    def drop_too_large(self) -> None:
+        """Count a call whose data is more than `most_append_bytes`."""
+        self.lost += 1
+        warn_once(f"Data of more than {self.most_append_bytes} bytes in one call is not collected")
+
+    def _failed(self, error: OSError) -> None:
+        self.lost += 1
+        self._failures += 1
+        delay = delay_s(self._failures, first_s=1.0, limit_s=300.0)
+        self._retry_at = self._monotonic() + delay
+        if self._failures == 1:
+            _LOG.warning("Collected data cannot be written to %s and is dropped for now: %s", self._root, error)
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[int]:
+        """Hold the lock; the result is the descriptor of the file with the count. Opened for each turn: a lock
+        that a forked process inherits would be no lock.
+        """
+        self._root.mkdir(parents=True, exist_ok=True)
+        count = os.open(self._root / COUNT_FILE, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            for _ in range(_TURN_TRIES):
+                with contextlib.suppress(BlockingIOError):
+                    fcntl.flock(count, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                time.sleep(_TURN_WAIT_S)
+            else:
+                raise OSError(errno.EBUSY, "another process holds the lock")
+            yield count
+        finally:
+            with contextlib.suppress(OSError):  # not left to close(): a process forked meanwhile has it open too
+                fcntl.flock(count, fcntl.LOCK_UN)
+            os.close(count)
+
+    def _write(self, count: int, place: Place, header: bytes, rows: bytes) -> None:
+        in_use = _read_count(count)
+        if self._pid != os.getpid():  # first, or first after a fork: the files of before are another's
+            self._pid, self._pieces, in_use = os.getpid(), {}, None
+        most = _on_disk(len(header) + len(rows))
+        if in_use is None or in_use + most > self.max_bytes:
+            in_use = self._make_room(most)
+        key, piece = self._open(place, header, len(rows))
+        size = -1
+        try:
+            size = os.fstat(piece).st_size
+            text = rows if size else header + rows
+            in_use += _on_disk(size + len(text)) - _on_disk(size)
+            os.pwrite(count, b"%020d" % in_use, 0)  # first: after a crash it is too large, never too small
+            while text:
+                text = text[os.write(piece, text) :]
+        except BaseException:  # also a timeout that the script has raised here: no half line stays
+            path = self._pieces.pop(key)
+            with contextlib.suppress(OSError):
+                if size > 0:
+                    os.ftruncate(piece, size)
+                elif size == 0:
+                    Path(path).unlink()
+            raise
+        finally:
+            os.close(piece)
+
+    def _open(self, place: Place, header: bytes, length: int) -> tuple[tuple[str, str, bytes], int]:
+        """The descriptor of the file for the next `length` bytes, and its key among the pieces."""
+        day = time.strftime("%Y/%m/%d/%H" if place.hourly else "%Y/%m/%d", time.gmtime(self._clock()))
+        folder = self._root.joinpath(*place.folder, day)
+        key = (str(folder), place.name + place.suffix, header)
+        flags = os.O_WRONLY | os.O_APPEND
+        if key in self._pieces:
+            with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+                piece = os.open(self._pieces[key], flags)
+                if os.fstat(piece).st_size + length <= self.piece_bytes:
+                    return key, piece
+                os.close(piece)
+        folder.mkdir(parents=True, exist_ok=True)
+        path = str(folder / (_next_name([path.name for path in folder.iterdir()], place) + place.suffix))
+        piece = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o644)
+        self._pieces.pop(key, None)
+        if len(self._pieces) >= _MOST_PIECES:
+            self._pieces.pop(next(iter(self._pieces)))
+        self._pieces[key] = path
+        return key, piece
+
+    def _make_room(self, length: int) -> int:
+        """Remove the oldest files until `length` bytes and some more fit; return the bytes in use."""
+        files = sorted(self._files())
+        in_use = sum(on_disk for _, _, _, on_disk in files)
+        if in_use + length <= self.max_bytes:
+            return in_use
+        warn_once(f"{self._root} is full: the oldest collected data is removed")
+        for _, _, path, on_disk in files:
+            if in_use + max(length, self.piece_bytes) <= self.max_bytes:
+                break
+            with contextlib.suppress(OSError):
+                os.remove(path)  # noqa: PTH107 - thousands of paths, which are text already
+                in_use -= on_disk
+                self._remove_empty(Path(path).parent)
+        if in_use + length > self.max_bytes:
+            raise OSError(errno.ENOSPC, "the folder is full and its oldest files cannot be removed")
+        return in_use
+
+    def _remove_empty(self, folder: Path) -> None:
+        """Remove `folder` and those above it that are empty, up to the folder of the layout."""
+        while folder.parent != self._root:
+            try:
+                folder.rmdir()
+            except OSError:
+                return
+            folder = folder.parent
+
+    def _files(self) -> Iterator[tuple[int, int, str, int]]:
+        """Time of change, length of path, path and bytes on disk of every file of the layouts.
+
+        The length stands before the path so that NAME-10 is younger than NAME-9 within one tick of the disk's clock.
+        """
+        root = str(self._root).rstrip("/")
+        for tree in ("modeldata", "modelDataCollector"):
+            for folder, _, names in os.walk(f"{root}/{tree}"):
+                for name in names:
+                    path = f"{folder}/{name}"
+                    if _LAYOUT.fullmatch(path, len(root) + 1):
+                        with contextlib.suppress(FileNotFoundError):
+                            status = os.lstat(path)
+                            yield status.st_mtime_ns, len(path), path, _on_disk(status.st_size)
+
+
+def _on_disk(size: int) -> int:
+    return -(-size // _BLOCK_BYTES) * _BLOCK_BYTES
+
+
+def _read_count(count: int) -> int | None:
+    text = os.pread(count, 21, 0)
+    return int(text) if len(text) == 20 and text.isdigit() else None
+
+
+def _next_name(taken: list[str], place: Place) -> str:
+    """The name itself, or with the number after the largest that is there."""
+    form = re.compile(rf"{re.escape(place.name)}(?:-(\d{{1,9}}))?{re.escape(place.suffix)}")
+    numbers = [int(match[1] or 1) for match in map(form.fullmatch, taken) if match]
+    return f"{place.name}-{max(numbers) + 1}" if numbers else place.name

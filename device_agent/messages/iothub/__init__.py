@@ -1,0 +1,1 @@
+"""IoT Edge and IoT Hub: identities, tokens, topics, twins; the transports edgehub and azure-sdk."""

@@ -1,0 +1,1 @@
+"""Stand-in for the package above `azureml.ai.monitoring`; holds nothing itself."""

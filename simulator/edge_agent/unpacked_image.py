@@ -1,0 +1,105 @@
+"""A built image as something that this machine can run as a process: no Docker, no root, the image's own C library.
+
+The image of this machine's platform is unpacked and its entry point started through the image's own dynamic loader,
+with the image's environment. Paths of the application are moved below the unpacked root; everything else is what the
+device will run. Limits: no isolation (network, files and users are this machine's), Linux only, images with Debian's
+layout of libraries. The loader also looks in this machine's library folders; `foreign_libraries` tells what it found.
+"""
+
+import os
+import platform
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgepack.base.root import APP_ROOT
+from edgepack.errors import InputError
+from edgepack.files import write_file
+from edgepack.oci.platform import PLATFORMS, Platform
+from edgepack.oci.unpack import unpack_image
+from edgepack.oci.validate import PlatformContent, choose_platform
+
+ELSEWHERE = "--runner docker runs it in a container"
+
+
+@dataclass(frozen=True, slots=True)
+class UnpackedImage:
+    """An image on this machine: its root, how to start it, the places it keeps things in, and its id."""
+
+    root: Path
+    command: tuple[str, ...]
+    environment: dict[str, str]
+    working_folder: str
+    volumes: tuple[str, ...]
+    image_id: str
+
+
+def host_platform() -> Platform:
+    """The platform of this machine.
+
+    Raises:
+        InputError: images are not built for it.
+    """
+    machine = platform.machine()
+    found = [known for known in PLATFORMS.values() if known.machine == machine and sys.platform == known.os]
+    if not found:
+        raise InputError(f"modules run as processes on Linux on {', '.join(PLATFORMS)} only, not on {sys.platform}")
+    return found[0]
+
+
+def unpack_for_host(layout: Path, folder: Path) -> UnpackedImage:
+    """Unpack the image for this machine below `folder`, or find it there.
+
+    Raises:
+        InputError: the layout has no image for this machine, or one that cannot run as a process.
+        DamagedDataError: the layout is damaged.
+    """
+    target, folder = host_platform(), folder.resolve()
+    content = choose_platform(layout, str(target))
+    root = unpack_image(layout, content, folder)
+    command, environment = module_command(content, root, target, folder / f"python-{root.name[:12]}")
+    config = content.config["config"]
+    volumes = tuple(config.get("Volumes") or {})
+    working_folder = f"{root}{config.get('WorkingDir') or '/'}"
+    return UnpackedImage(root, tuple(command), environment, working_folder, volumes, content.config_digest)
+
+
+def module_command(
+    content: PlatformContent, root: Path, target: Platform, starter: Path
+) -> tuple[list[str], dict[str, str]]:
+    """The command and environment that run the image's entry point from `root`; writes the `starter` of its program."""
+    config = content.config["config"]
+    entry = [*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())]
+    if not entry:
+        raise InputError(f"image {content.config_digest} has no entry point")
+    loader = root / "usr" / "lib" / target.multiarch / target.loader
+    binary = (root / entry[0].lstrip("/")).resolve()
+    for path in (loader, binary):
+        if not path.is_file() or not path.resolve().is_relative_to(root.resolve()):
+            missing = path.relative_to(root) if path.is_relative_to(root) else path
+            raise InputError(f"image {content.config_digest} has no /{missing}, so it is no process here; {ELSEWHERE}")
+    libraries = f"{root}/usr/lib/{target.multiarch}:{root}/usr/lib"
+    text = f'#!/bin/sh\nexec "{loader}" --argv0 "{starter}" --library-path "{libraries}" "{binary}" "$@"\n'
+    if not starter.is_file() or starter.read_text() != text:
+        write_file(starter, text.encode(), mode=0o755)
+    environment = dict(variable.split("=", 1) for variable in config.get("Env") or ())
+    moved = {name: re.sub(rf"(^|:)/{APP_ROOT}", rf"\1{root}/{APP_ROOT}", value) for name, value in environment.items()}
+    own = {"PYTHONHOME": f"{root}/usr", "HOME": os.environ.get("HOME", "/"), "PATH": os.environ.get("PATH", "")}
+    return [str(starter), *entry[1:]], moved | own
+
+
+def foreign_libraries(pid: int, root: Path) -> list[str]:
+    """Names of the shared libraries outside of `root` that a process or one of its children has loaded."""
+    found: set[str] = set()
+    waiting = [pid]
+    while waiting:
+        folder = Path("/proc", str(waiting.pop()))
+        try:
+            paths = {line.split(maxsplit=5)[5] for line in (folder / "maps").read_text().splitlines() if "/" in line}
+            children = [path.read_text().split() for path in (folder / "task").glob("*/children")]
+        except OSError:
+            continue  # it has ended meanwhile
+        found |= {path for path in paths if re.search(r"\.so(\.\d+)*$", path) and not path.startswith(f"{root}/")}
+        waiting += [int(child) for pids in children for child in pids]
+    return sorted(found)

@@ -1,0 +1,9 @@
+"""Answers with what it gets."""
+
+
+def init():
+    pass
+
+
+def run(data):
+    return data
