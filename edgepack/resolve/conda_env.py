@@ -38,7 +38,8 @@ class PackageRequests:
 
     `requirements` are texts as in PEP 508, sorted, without duplicates. `from_conda` tells which index names came from
     conda's own section. `options` are arguments for the resolver, paths in them relative to `folder`. `python` is the
-    pin as it stands in the file.
+    pin as it stands in the file. `system` are names of Debian packages, sorted, for libraries and programs that are
+    not Python.
     """
 
     requirements: tuple[str, ...] = ()
@@ -49,6 +50,7 @@ class PackageRequests:
     replaced: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     folder: str = ""
+    system: tuple[str, ...] = ()
 
 
 @dataclass
