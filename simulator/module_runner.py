@@ -1,6 +1,6 @@
 """Runs one built image as a process of this machine, without a hub: unpack, start, wait until it is ready, stop.
 
-How an image becomes a process is in `edge_agent.unpacked_image`. A library that the module found on this machine is
+How an image becomes a process is in `edgepack.host_image`. A library that the module found on this machine is
 missing in the image, and that is an error.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from edgepack.errors import RemoteError
-from simulator.edge_agent.unpacked_image import foreign_libraries, unpack_for_host
+from edgepack.host_image import foreign_libraries, unpack_for_host
 
 _STOP_S = 10
 

@@ -1,7 +1,7 @@
 """Runs modules as processes of this machine: no root, no Docker. The default.
 
 The image that the deployment names by digest is looked for among the layouts at hand, unpacked once (below the cache
-folder, by the digest of its configuration) and started as `unpacked_image` says. What differs from a container:
+folder, by the digest of its configuration) and started as `edgepack.host_image` says. What differs from a container:
 
 - Every volume and bind of createOptions, and every volume of the image, is a folder below `folder`/volumes; variables
   that name a place in one are moved there, and the agent's buffer and home are in the one at /var/lib/edgepack.
@@ -20,6 +20,7 @@ from pathlib import Path
 
 from edgepack.deployment.manifest import BUFFER_FOLDER
 from edgepack.errors import InputError
+from edgepack.host_image import ELSEWHERE, UnpackedImage, unpack_for_host
 from simulator.edge_agent.bound_process import BoundProcess, GroupWatch, start_process
 from simulator.edge_agent.container_shape import moved, volume_mounts
 from simulator.edge_agent.deployment import WantedModule
@@ -27,7 +28,6 @@ from simulator.edge_agent.http_ports import HttpPorts
 from simulator.edge_agent.image_layouts import Images, at_hand, find_layout
 from simulator.edge_agent.image_name import parse_image_name
 from simulator.edge_agent.module_log import ModuleLog
-from simulator.edge_agent.unpacked_image import ELSEWHERE, UnpackedImage, unpack_for_host
 
 BuiltIn = Callable[[WantedModule], Sequence[str]]
 """From a module to the command that stands in for its image."""

@@ -6,10 +6,10 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgepack.host_image import host_platform
 from edgepack.layers.cache import LayerCache
 from edgepack.layers.entry import Entry, FileEntry, FolderEntry, LinkEntry
 from edgepack.oci.image import Layer, RunConfig, assemble_image
-from simulator.edge_agent.unpacked_image import host_platform
 from tests.fakes.images import ImageMaker
 
 REPOSITORY = "registry.example.com/team/scorer"

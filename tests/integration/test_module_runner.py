@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from simulator.edge_agent.unpacked_image import foreign_libraries
+from edgepack.host_image import foreign_libraries
 
 
 def test_libraries_from_outside_of_the_image_are_named() -> None:

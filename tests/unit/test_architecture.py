@@ -23,6 +23,7 @@ LAYERS = (
     ("edgepack.resolve.lock",),
     # shells
     ("edgepack.download", "edgepack.base.debian", "edgepack.oci", "edgepack.models"),
+    ("edgepack.host_image",),
     ("edgepack.hub_client",),
     ("edgepack.hub_calls",),
     ("edgepack.resolve.index", "edgepack.script_folder", "edgepack.project_file"),
