@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from edgepack.cli.build_steps import BuildSteps, step_options, take_steps
 from edgepack.cli.session import Session, find_project, pass_session
 
 
@@ -27,6 +28,7 @@ from edgepack.cli.session import Session, find_project, pass_session
 @click.option("--offline", is_flag=True, help="Use the cache only.")
 @click.option("--layered", is_flag=True, help="Write the modules and routes as a layered deployment, too.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and make nothing but the locks.")
+@step_options
 @pass_session
 def build_command(
     session: Session,
@@ -41,6 +43,7 @@ def build_command(
     offline: bool,
     layered: bool,
     dry_run: bool,
+    **steps: Any,
 ) -> None:
     """Build the images for all platforms and the deployment manifest.
 
@@ -77,7 +80,8 @@ def build_command(
         session.result(plan, _plan_text(plan))
         return
     report = builder.build(assembly, settings)
-    session.result(report, _report_text(report, output, layered=layered))
+    done = take_steps(BuildSteps(**steps), report, output, session)
+    session.result(report | done, _report_text(report, output, layered=layered))
 
 
 def _plan_text(plan: dict[str, Any]) -> str:
