@@ -32,6 +32,7 @@ from edgepack.cli.session import Session, find_project, pass_session
 @pass_session
 def build_command(
     session: Session,
+    /,
     models: tuple[str, ...],
     inference_config: Path | None,
     platform: str | None,
