@@ -34,6 +34,9 @@ LAYERS = (
     # verbs: they never import each other
     ("edgepack.build", "edgepack.engine", "edgepack.scaffold"),
     ("edgepack.deploy", "edgepack.deploy_progress"),
+    # local services: values and logic, the verbs (which build), the command line
+    ("edgepack.services",),
+    ("edgepack.service",),
     ("edgepack.cli",),
 )
 VERBS = ("edgepack.build", "edgepack.engine", "edgepack.scaffold", "edgepack.deploy", "edgepack.deploy_progress")
@@ -52,6 +55,7 @@ PURE = (
     "edgepack.models.record",
     "edgepack.deployment",
     "edgepack.module",
+    "edgepack.services.record",
     "device_agent.settings",
     "device_agent.backoff",
     "device_agent.frames",
