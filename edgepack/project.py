@@ -16,7 +16,7 @@ from edgepack.base.debian import DEFAULT_BASE, find_release
 from edgepack.errors import InputError
 from edgepack.inference_config import InferenceConfig, parse_inference_config, read_inference_config
 from edgepack.models.naming import ModelReference, parse_model_reference
-from edgepack.oci.platform import PLATFORMS, Platform, parse_platforms
+from edgepack.oci.platform import DEFAULT_PLATFORMS, Platform, parse_platforms
 from edgepack.oci.reference import ImageReference, parse_image_reference
 from edgepack.project_file import MODULE_KEYS, ModuleOptions, module_options, read_project_file, usable
 from edgepack.resolve.conda_env import PackageRequests
@@ -100,7 +100,7 @@ def recipe_of(
     models = [attempt(parse_model_reference, text) for text in references]
     name = project_name(document, models, folder, problems)
     platforms = attempt(
-        parse_platforms, list(map(str, _first(options.platforms, document.get("platforms"), PLATFORMS)))
+        parse_platforms, list(map(str, _first(options.platforms, document.get("platforms"), DEFAULT_PLATFORMS)))
     )
     base = _first(options.base, document.get("base"), DEFAULT_BASE)
     attempt(find_release, base)

@@ -79,8 +79,7 @@ def assemble_image(platform: Platform, layers: tuple[Layer, ...], run: RunConfig
     """Put layers (lowest first) and configuration together."""
     config = encode_document(
         {
-            "architecture": platform.architecture,
-            "os": platform.os,
+            **platform.document(),
             "config": run.document(),
             "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},
             "history": [{"created_by": f"edgepack {layer.kind}: {layer.title}"} for layer in layers],

@@ -7,7 +7,7 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -39,8 +39,8 @@ class PlatformContent:
 
     @property
     def name(self) -> str:
-        """`os/architecture`."""
-        return f"{self.config.get('os')}/{self.config.get('architecture')}"
+        """`os/architecture`, and the variant if there is one."""
+        return platform_name(self.config)
 
     @property
     def diff_ids(self) -> list[str]:
@@ -66,6 +66,12 @@ class PlatformContent:
             "layers": layers,
             "config": run if isinstance(run, dict) else {},
         }
+
+
+def platform_name(document: Mapping[str, Any]) -> str:
+    """The name of the platform that an image's configuration or an index says."""
+    variant = [str(document["variant"])] if document.get("variant") else []
+    return "/".join((str(document.get("os")), str(document.get("architecture")), *variant))
 
 
 def read_layout(layout: Path) -> LayoutContent:
@@ -166,7 +172,7 @@ def _platform_problems(platform: PlatformContent) -> Iterator[str]:
     if len(platform.diff_ids) != len(platform.layers):
         yield f"{platform.name}: {len(platform.layers)} layers, but {len(platform.diff_ids)} diff_ids"
     expected = platform.descriptor.platform
-    if expected and f"{expected.get('os')}/{expected.get('architecture')}" != platform.name:
+    if expected and platform_name(expected) != platform.name:
         yield f"{platform.name}: the index calls this image {expected}"
 
 
