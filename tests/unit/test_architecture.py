@@ -23,6 +23,7 @@ LAYERS = (
     ("edgepack.resolve.lock",),
     # shells
     ("edgepack.download", "edgepack.base.debian", "edgepack.oci", "edgepack.models"),
+    ("edgepack.signing", "edgepack.attachments"),
     ("edgepack.host_image",),
     ("edgepack.hub_client",),
     ("edgepack.hub_calls",),
@@ -45,6 +46,10 @@ PURE = (
     "edgepack.oci.platform",
     "edgepack.oci.image",
     "edgepack.oci.reference",
+    "edgepack.oci.artifact",
+    "edgepack.signing.dsse",
+    "edgepack.signing.payload",
+    "edgepack.signing.signatures",
     "edgepack.base.apt",
     "edgepack.base.root",
     "edgepack.inference_config",

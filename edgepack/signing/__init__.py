@@ -1,0 +1,1 @@
+"""Signatures with a key of one's own, in the formats of cosign and in-toto."""
