@@ -15,13 +15,14 @@ from typing import Any, TypeVar
 
 from edgepack import __version__
 from edgepack.assembly import Assembly
-from edgepack.base.debian import find_release
+from edgepack.base.release import find_release
 from edgepack.build_output import BuiltModule, layout_name, write_documents, write_report
 from edgepack.deployment.problem import DESIRED
 from edgepack.deployment.validate import problems
 from edgepack.download import Downloader, index_credentials
 from edgepack.errors import InputError
 from edgepack.files import exclusive, hash_file
+from edgepack.image_making import MadeLayers, MakeImages, assembled_images
 from edgepack.layer_making import make_layers, maker_digest
 from edgepack.layers.cache import LayerCache
 from edgepack.layers.tarball import zlib_is_reference
@@ -29,7 +30,7 @@ from edgepack.locking import locks_for
 from edgepack.models.record import ModelRecord
 from edgepack.models.registry import ModelRegistry
 from edgepack.module import deployment_document
-from edgepack.oci.image import Layer, assemble_image, assemble_index
+from edgepack.oci.image import assemble_index
 from edgepack.oci.layout import write_layout
 from edgepack.oci.platform import Platform
 from edgepack.oci.validate import verify_layout
@@ -58,6 +59,7 @@ class BuildSettings:
     layered: bool = False
     say: Callable[[str], None] = field(default=lambda _text: None)
     warn: Callable[[str], None] = field(default=lambda _text: None)
+    make_images: MakeImages = assembled_images
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +178,9 @@ def build(assembly: Assembly, settings: BuildSettings) -> dict[str, Any]:
         whole = BuildPlan(tuple(image for each in prepared.values() for image in each.plan.images))
         made = make_layers(whole, layers, downloader, settings.say, settings.warn)
         built = {
-            folder: _write_image(each, settings.output / layout_name(folder), made, layers)
+            folder: _write_image(
+                each, settings.output / layout_name(folder), settings.make_images, made, layers.blob_path
+            )
             for folder, each in prepared.items()
         }
         write_documents(settings.output, assembly, built, layered=settings.layered)
@@ -184,22 +188,19 @@ def build(assembly: Assembly, settings: BuildSettings) -> dict[str, Any]:
             "seconds": round(time.monotonic() - started, 3),
             "downloads": {"bytes": downloader.bytes_fetched, "seconds": round(downloader.busy_s, 3)},
         }
-        reports = {folder: module.document(made) for folder, module in built.items()}
+        reports = {folder: module.document() for folder, module in built.items()}
         return write_report(settings.output, assembly, reports, spent)
 
 
 def _write_image(
-    prepared: Prepared, layout: Path, made: Mapping[str, tuple[Layer, bool]], layers: LayerCache
+    prepared: Prepared, layout: Path, make_images: MakeImages, made: MadeLayers, blob_path: Callable[[str], Path]
 ) -> BuiltModule:
-    images = tuple(
-        assemble_image(plan.platform, tuple(made[layer.key][0] for layer in plan.layers), plan.run)
-        for plan in prepared.plan.images
+    result = make_images(prepared.recipe, prepared.plan, made, blob_path)
+    index = write_layout(
+        layout, result.images, assemble_index(result.images, {}), result.blobs, prepared.recipe.image.tag
     )
-    digests = {layer.digest for image in images for layer in image.layers}
-    blobs = {digest: layers.blob_path(digest) for digest in digests}
-    index = write_layout(layout, images, assemble_index(images, {}), blobs, prepared.recipe.image.tag)
     verify_layout(layout, diff_ids=False)
-    return BuiltModule(prepared.recipe, prepared.models, prepared.locks, images, index.digest)
+    return BuiltModule(prepared.recipe, prepared.models, prepared.locks, result.images, index.digest, result.cached)
 
 
 def _make_folders(folders: Mapping[Path, str]) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgepack.base.debian import find_mirror, find_release, lock_base, read_apt_sources, verify_signature
+from edgepack.base.debian import find_mirror, lock_base, read_apt_sources, read_archive, verify_signature
+from edgepack.base.release import find_release
 from edgepack.download import Downloader
 from edgepack.errors import InputError
 from edgepack.files import write_file
@@ -77,7 +78,8 @@ def locks_for(
 
 
 def _inputs(recipe: Recipe, requests: PackageRequests) -> dict[str, Any]:
-    return {"requirements": requests.requirements, "options": requests.options, "base": recipe.base}
+    asked = {"requirements": requests.requirements, "options": requests.options, "base": recipe.base}
+    return asked | ({"system": requests.system} if requests.system else {})
 
 
 def _read_locks(recipe: Recipe, inputs: str) -> dict[Platform, PlatformLock] | None:
@@ -103,7 +105,7 @@ def _make_locks(
 
     release = find_release(recipe.base)
     mirror = find_mirror(os.environ, read_apt_sources)
-    debian = lock_base(release, recipe.platforms, mirror, downloader, verify_signature)
+    debian = lock_base(read_archive(release, recipe.platforms, mirror, downloader, verify_signature), requests.system)
     targets = {platform: target_of(platform, release.python, debian[platform]) for platform in recipe.platforms}
     wheels = resolve(requests, tuple(targets.values()), recipe.environment_file, offline=offline)
     solved_for = tuple(str(platform) for platform in recipe.platforms)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edgepack.base.apt import DebPackage
-from edgepack.base.debian import find_release
+from edgepack.base.release import find_release
 from edgepack.base.root import APP_ROOT, HOME, USER_ID
 from edgepack.errors import InputError
 from edgepack.models.record import ModelFile, ModelRecord

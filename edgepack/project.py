@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edgepack import PROJECT_FILE
-from edgepack.base.debian import DEFAULT_BASE, find_release
+from edgepack.base.release import DEFAULT_BASE, find_release
 from edgepack.errors import InputError
 from edgepack.inference_config import InferenceConfig, parse_inference_config, read_inference_config
 from edgepack.models.naming import ModelReference, parse_model_reference

@@ -12,13 +12,15 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from edgepack.base.apt import DebPackage, PackageLists, ReleaseFile, close_dependencies, parse_release
+from edgepack.base.release import EXCLUDED, PYTHON_ITSELF, Release
 from edgepack.download import Downloader, NotFoundError, Remote, WrongContentError
 from edgepack.errors import InputError, RemoteError
 from edgepack.oci.platform import Platform
@@ -28,65 +30,11 @@ KEYRINGS = (
     Path("/usr/share/keyrings/debian-archive-keyring.pgp"),
 )
 ROUNDS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """A Debian release as a base: which packages it starts from and which it leaves out on purpose."""
-
-    codename: str
-    python: str
-    seeds: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        """As in `--base`."""
-        return f"debian:{self.codename}"
-
-    @property
-    def suites(self) -> tuple[tuple[str, str], ...]:
-        """(archive, suite) pairs, in order of preference for equal versions."""
-        return (
-            ("main", self.codename),
-            ("main", f"{self.codename}-updates"),
-            ("security", f"{self.codename}-security"),
-        )
-
-
-def _seeds(python: str, *more: str) -> tuple[str, ...]:
-    runtime = (f"python{python}-minimal", f"libpython{python}-stdlib", "libstdc++6", "libgomp1")
-    return ("base-files", "libc6", *runtime, "ca-certificates", "tzdata", "netbase", "media-types", *more)
-
-
-RELEASES = {
-    release.name: release
-    for release in (
-        Release("bookworm", "3.11", _seeds("3.11", "libcrypt1")),
-        Release("trixie", "3.13", _seeds("3.13")),
-    )
-}
-DEFAULT_BASE = "debian:bookworm"
-
-# Needed only by install scripts, or by modules of the standard library that a module on a device does not use
-# (dbm.ndbm, nis); see docs/decisions/0002-debian-base.md.
-EXCLUDED = frozenset(
-    "dpkg tar gawk mawk awk debconf debconf-2.0 openssl openssl-provider-legacy perl perl-base perl:any procps"
-    " readline-common libtirpc-common usrmerge init-system-helpers usr-is-merged libc-bin base-passwd cdebconf"
-    " libdb5.3 libdb5.3t64 libnsl2 libtirpc3 libtirpc3t64 libgssapi-krb5-2 libk5crypto3 libkrb5-3 libkrb5support0"
-    " libkeyutils1 libcom-err2".split()
+_CONNECTIONS = 6
+_LATER = (
+    "try again later, set EDGEPACK_DEBIAN_MIRROR to another mirror, or build from the release alone, as it was at its "
+    "last point release and without later security updates, with --without-security"
 )
-
-
-def find_release(base: str) -> Release:
-    """The release that `--base` names.
-
-    Raises:
-        InputError: it is not known.
-    """
-    try:
-        return RELEASES[base]
-    except KeyError:
-        raise InputError(f"base {base!r} is not known; known are {', '.join(RELEASES)}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,30 +79,61 @@ def _without_comments(text: str) -> str:
     return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
 
 
-def lock_base(
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """What a mirror has of a release now, for some platforms; `with_security` is False for the release alone."""
+
+    release: Release
+    mirror: Mirror
+    lists: Mapping[Platform, PackageLists]
+    with_security: bool = True
+
+
+def read_archive(
     release: Release,
-    platforms: tuple[Platform, ...],
+    platforms: Iterable[Platform],
     mirror: Mirror,
     downloader: Downloader,
     verify: Callable[[bytes, str], str],
-) -> dict[Platform, tuple[DebPackage, ...]]:
-    """The packages of the base for each platform, as the mirror has them now.
+    *,
+    with_security: bool = True,
+) -> Archive:
+    """Read the package lists. `verify` takes a signed file and its name and gives the text that the signature covers.
 
-    `verify` takes a signed file and its name and gives the text that the signature covers.
+    Without security, only the release's own list is read: what it was at its last point release.
 
     Raises:
-        RemoteError: the mirror cannot be reached, lags behind itself, or has different versions for the platforms.
+        RemoteError: the mirror cannot be reached, or lags behind itself.
     """
+    suites = release.suites if with_security else (release.main_suite,)
+    pairs = [(platform, archive, suite) for platform in platforms for archive, suite in suites]
+    with ThreadPoolExecutor(max_workers=_CONNECTIONS) as pool:
+        texts = list(pool.map(lambda pair: _package_list(*pair, mirror, downloader, verify), pairs))
+    found: dict[Platform, list[tuple[str, str]]] = {}
+    for (platform, archive, _), text in zip(pairs, texts, strict=True):
+        found.setdefault(platform, []).append((text, archive))
+    lists = {platform: PackageLists(each, platform.debian) for platform, each in found.items()}
+    return Archive(release, mirror, lists, with_security)
 
-    def lock(platform: Platform) -> tuple[DebPackage, ...]:
-        lists = (
-            (_package_list(suite, archive, platform, mirror, downloader, verify), archive)
-            for archive, suite in release.suites
-        )
-        return close_dependencies(release.seeds, PackageLists(lists, platform.debian), EXCLUDED)
 
-    with ThreadPoolExecutor() as pool:
-        locked = dict(zip(platforms, pool.map(lock, platforms), strict=True))
+def lock_base(
+    archive: Archive,
+    system: Sequence[str] = (),
+    supplied: Mapping[Platform, Sequence[str]] = MappingProxyType({}),
+) -> dict[Platform, tuple[DebPackage, ...]]:
+    """The packages of the base for each platform, as the archive has them now.
+
+    `system` names more Debian packages to start from, `supplied` those for one platform alone.
+
+    Raises:
+        InputError: one of them is not in the archive.
+        RemoteError: the archive has different versions for the platforms.
+    """
+    locked = {}
+    for platform, lists in archive.lists.items():
+        asked = (*system, *supplied.get(platform, ()))
+        left_out = (EXCLUDED | PYTHON_ITSELF) - set(asked)
+        locked[platform] = close_dependencies((*archive.release.seeds, *asked), lists, left_out)
     versions: dict[str, dict[str, str]] = {}
     for platform, packages in locked.items():
         for package in packages:
@@ -167,8 +146,8 @@ def lock_base(
     ]
     if mixed:
         raise RemoteError(
-            f"the mirror {mirror.main} has different versions for the platforms, so it is being updated: "
-            f"{'; '.join(mixed)}; try again later or set EDGEPACK_DEBIAN_MIRROR to another mirror"
+            f"the mirror {archive.mirror.main} has different versions for the platforms, so it is being updated: "
+            f"{'; '.join(mixed)}; {_LATER}"
         )
     return locked
 
@@ -191,9 +170,9 @@ def fetch_base(package: DebPackage, mirror: Mirror, downloader: Downloader) -> P
 
 
 def _package_list(
-    suite: str,
-    archive: str,
     platform: Platform,
+    archive: str,
+    suite: str,
     mirror: Mirror,
     downloader: Downloader,
     verify: Callable[[bytes, str], str],
@@ -215,7 +194,7 @@ def _package_list(
             if round_ + 1 == ROUNDS:
                 raise RemoteError(
                     f"{root}/{name} is not what its signed release file says, {ROUNDS} times in a row ({error}); "
-                    "the mirror is being updated: try again later or set EDGEPACK_DEBIAN_MIRROR to another mirror"
+                    f"the mirror is being updated: {_LATER}"
                 ) from error
             downloader.pause(2**round_)
     raise AssertionError("unreachable")

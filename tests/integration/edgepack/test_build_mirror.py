@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from edgepack.base.debian import (
-    RELEASES,
     Mirror,
     fetch_base,
     find_mirror,
-    find_release,
     lock_base,
     read_apt_sources,
+    read_archive,
     verify_signature,
 )
+from edgepack.base.release import RELEASES, find_release
 from edgepack.download import Downloader, WrongContentError
 from edgepack.errors import InputError, RemoteError
 from edgepack.oci.platform import AMD64, ARM64, Platform
@@ -59,11 +59,11 @@ class MirrorOfTest:
         self.server.files = self.archive.files()
 
     def lock(self, *platforms: Platform, verify: Callable[[bytes, str], str] = plain) -> dict[Platform, dict[str, str]]:
-        locked = lock_base(BOOKWORM, platforms or (AMD64, ARM64), self.mirror, self.downloader, verify)
+        locked = lock_base(read_archive(BOOKWORM, platforms or (AMD64, ARM64), self.mirror, self.downloader, verify))
         return {platform: {one.name: one.version for one in packages} for platform, packages in locked.items()}
 
     def fetch(self, name: str) -> Path:
-        locked = lock_base(BOOKWORM, (AMD64,), self.mirror, self.downloader, plain)
+        locked = lock_base(read_archive(BOOKWORM, (AMD64,), self.mirror, self.downloader, plain))
         (package,) = (package for package in locked[AMD64] if package.name == name)
         return fetch_base(package, self.mirror, self.downloader)
 
@@ -97,7 +97,7 @@ def test_both_platforms_get_the_same_versions(mirror: MirrorOfTest) -> None:
 
 
 def test_the_package_of_each_platform_is_its_own(mirror: MirrorOfTest) -> None:
-    locked = lock_base(BOOKWORM, (AMD64, ARM64), mirror.mirror, mirror.downloader, plain)
+    locked = lock_base(read_archive(BOOKWORM, (AMD64, ARM64), mirror.mirror, mirror.downloader, plain))
     for platform, packages in locked.items():
         assert {package.architecture for package in packages} == {platform.debian, "all"}
         for package in packages:
@@ -258,7 +258,7 @@ def test_a_url_that_is_none(mirror: MirrorOfTest) -> None:
         "http://a\x01b/debian",
     ):
         with pytest.raises((RemoteError, InputError)) as caught:
-            lock_base(BOOKWORM, (AMD64,), Mirror(url, url), mirror.downloader, plain)
+            lock_base(read_archive(BOOKWORM, (AMD64,), Mirror(url, url), mirror.downloader, plain))
         assert url.split("/")[0] in str(caught.value)
 
 
