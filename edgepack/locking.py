@@ -16,7 +16,8 @@ from edgepack.files import write_file
 from edgepack.oci.platform import Platform
 from edgepack.project import Recipe
 from edgepack.resolve.conda_env import PackageRequests, with_requirements
-from edgepack.resolve.lock import PlatformLock, digest_inputs, encode_lock, parse_lock, target_of
+from edgepack.resolve.lock import PlatformLock, digest_inputs, target_of
+from edgepack.resolve.lock_file import encode_lock, parse_lock
 
 ONNX_REQUIREMENTS = ("onnxruntime>=1.20", "numpy>=1.26")
 

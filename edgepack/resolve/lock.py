@@ -1,26 +1,25 @@
-"""Locks: the exact wheels and Debian packages of one platform, as a `pylock.PLATFORM.toml` file. Pure.
+"""Locks: the exact wheels and the exact base of one platform, and which wheels a platform takes. Pure.
 
-The format is PEP 751, so other tools can install from it; what is edgepack's own stands in `[tool.edgepack]`: the
-digest of the inputs that the lock was made from, and the base with the hash of each Debian package. A build from the
-same locks gives the same image, whatever the index and the mirror have published since.
+A build from the same locks gives the same image, whatever the index and the mirror have published since. How a lock is
+written to a file: `lock_file`.
 """
 
 import hashlib
 import json
 import re
-import tomllib
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from packaging.pylock import PackageWheel, Pylock, PylockSelectError, PylockValidationError
 from packaging.tags import Tag, compatible_tags, cpython_tags
 
 from edgepack.base.apt import DebPackage
+from edgepack.base.base_image import BaseImage, SuppliedPackage
 from edgepack.errors import DamagedDataError
 from edgepack.oci.platform import Platform
 
-_TOOL = "edgepack"
+DEBIAN_INTERPRETER = "/usr/bin/python3"
 FORMAT = 1
 
 
@@ -41,7 +40,8 @@ class PlatformLock:
     """All that one platform's image takes from the outside.
 
     `inputs` is the digest of what was asked for; `solved_for` names the platforms that were resolved together, and
-    `solution` is the digest of all that was found for them: locks of one solution belong together.
+    `solution` is the digest of all that was found for them: locks of one solution belong together. `image` is the
+    base where that is an image; else it is the packages in `debian`, which also hold the Python packages `supplied`.
     """
 
     platform: str
@@ -52,6 +52,25 @@ class PlatformLock:
     python: str
     debian: tuple[DebPackage, ...]
     wheels: tuple[Wheel, ...]
+    image: BaseImage | None = None
+    supplied: tuple[SuppliedPackage, ...] = ()
+    without_security: bool = False
+
+    @property
+    def interpreter(self) -> str:
+        """The path of Python in the image."""
+        return self.image.interpreter if self.image else DEBIAN_INTERPRETER
+
+    @property
+    def site_folder(self) -> str:
+        """Where wheels go, relative to the root."""
+        return self.image.site_folder if self.image else f"usr/local/lib/python{self.python}/dist-packages"
+
+    def target(self, platform: Platform) -> "Target":
+        """What wheels must fit."""
+        if self.image:
+            return image_target(platform, self.image)
+        return target_of(platform, self.python, self.debian)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +123,11 @@ def target_of(platform: Platform, python: str, debian: Iterable[DebPackage]) -> 
     return Target(platform, python, full, int(re.split(r"[-~+.]", versions["libc6"])[1]))
 
 
+def image_target(platform: Platform, image: BaseImage) -> Target:
+    """The target that an image as a base makes."""
+    return Target(platform, image.python, image.python_full, int(image.glibc.split(".")[1]))
+
+
 def digest_inputs(document: dict[str, Any]) -> str:
     """The digest of what a lock is made from."""
     return hashlib.sha256(json.dumps([FORMAT, document], sort_keys=True).encode()).hexdigest()
@@ -140,106 +164,3 @@ def select_wheels(document: dict[str, Any], target: Target) -> tuple[tuple[Wheel
             else:
                 missing.append(NoWheel(name, version, target, "sdist" in package))
     return tuple(sorted(wheels, key=lambda wheel: wheel.name)), tuple(missing)
-
-
-def encode_lock(lock: PlatformLock, marker: str) -> str:
-    """The text of the lock file."""
-    import tomli_w
-
-    document = {
-        "lock-version": "1.0",
-        "environments": [marker],
-        "requires-python": f"=={lock.python}.*",
-        "created-by": _TOOL,
-        "packages": [
-            {
-                "name": wheel.name,
-                "version": wheel.version,
-                "wheels": [
-                    {"name": wheel.filename, "url": wheel.url}
-                    | ({"size": wheel.size_bytes} if wheel.size_bytes is not None else {})
-                    | {"hashes": {"sha256": wheel.sha256}}
-                ],
-            }
-            for wheel in lock.wheels
-        ],
-        "tool": {
-            _TOOL: {
-                "platform": lock.platform,
-                "inputs": lock.inputs,
-                "solved-for": list(lock.solved_for),
-                "solution": lock.solution,
-                "base": lock.base,
-                "debian": [asdict(package) for package in lock.debian],
-            }
-        },
-    }
-    return tomli_w.dumps(document)
-
-
-def parse_lock(text: str, where: str) -> PlatformLock:
-    """Read a lock file that `encode_lock` wrote.
-
-    Raises:
-        DamagedDataError: it is not such a file; the message starts with `where`.
-    """
-    try:
-        document = tomllib.loads(text)
-        own = document["tool"][_TOOL]
-        python = re.fullmatch(r"==(\d+\.\d+)\.\*", document["requires-python"])
-        if python is None:
-            raise ValueError("requires-python is not of the form ==3.N.*")
-        return PlatformLock(
-            _text(own["platform"]),
-            _text(own["inputs"]),
-            tuple(_text(name) for name in own["solved-for"]),
-            _text(own["solution"]),
-            _text(own["base"]),
-            python[1],
-            tuple(_parse_deb(package) for package in own["debian"]),
-            tuple(_parse_wheel(package) for package in document["packages"]),
-        )
-    except (tomllib.TOMLDecodeError, LookupError, AttributeError, TypeError, ValueError, RecursionError) as error:
-        raise DamagedDataError(
-            f"{where}: not a lock file of edgepack ({error!r}); remove it, or make it anew with --lock"
-        ) from error
-
-
-def _parse_deb(package: dict[str, Any]) -> DebPackage:
-    found = DebPackage(**package)
-    for value in (found.name, found.version, found.architecture, found.filename, found.archive):
-        _text(value)
-    _sha256(found.sha256)
-    _size(found.size_bytes)
-    return found
-
-
-def _parse_wheel(package: dict[str, Any]) -> Wheel:
-    (wheel,) = package["wheels"]
-    size = wheel.get("size")
-    return Wheel(
-        _text(package["name"]),
-        _text(package["version"]),
-        _text(wheel["name"]),
-        _text(wheel["url"]),
-        _sha256(wheel["hashes"]["sha256"]),
-        None if size is None else _size(size),
-    )
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not a text")
-    return value
-
-
-def _size(value: Any) -> int:
-    if type(value) is not int or value < 0:
-        raise ValueError(f"{value!r} is not a size")
-    return value
-
-
-def _sha256(value: Any) -> str:
-    if not re.fullmatch(r"[0-9a-f]{64}", _text(value)):
-        raise ValueError(f"{value!r} is not a SHA-256 digest")
-    return str(value)

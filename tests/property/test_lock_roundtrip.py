@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from packaging.pylock import Pylock
 
 from edgepack.base.apt import DebPackage
+from edgepack.base.base_image import BaseImage, BaseLayer, SuppliedPackage
 from edgepack.errors import DamagedDataError
-from edgepack.resolve.lock import PlatformLock, Wheel, encode_lock, parse_lock
+from edgepack.resolve.lock import PlatformLock, Wheel
+from edgepack.resolve.lock_file import encode_lock, parse_lock
 
 HASHES = st.from_regex(r"[0-9a-f]{64}", fullmatch=True)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -26,9 +28,25 @@ def wheels(draw: st.DrawFn) -> Wheel:
     return Wheel(name, version, filename, f"https://example.com/{draw(NAMES)}/{filename}", draw(HASHES), size)
 
 
+DIGESTS = HASHES.map("sha256:{}".format)
+MEMBERS = st.dictionaries(TEXTS, TEXTS, max_size=3)
+IMAGES = st.builds(
+    BaseImage,
+    index=DIGESTS,
+    manifest=DIGESTS,
+    layers=st.lists(st.builds(BaseLayer, TEXTS, DIGESTS, st.integers(0, 2**40), DIGESTS), max_size=3).map(tuple),
+    interpreter=TEXTS.map("/{}".format),
+    python_full=st.from_regex(r"3\.[0-9]{1,2}\.[0-9]{1,2}(rc1)?", fullmatch=True),
+    glibc=st.from_regex(r"2\.[0-9]{1,2}", fullmatch=True),
+    site_folder=st.from_regex(r"[a-z]{1,5}(/[a-z0-9.]{1,2}x){0,3}", fullmatch=True),
+    passwd=TEXTS,
+    group=TEXTS,
+    environment=MEMBERS,
+    labels=MEMBERS,
+)
 LOCKS = st.builds(
     PlatformLock,
-    platform=st.sampled_from(["linux/amd64", "linux/arm64"]),
+    platform=st.sampled_from(["linux/amd64", "linux/arm64", "linux/arm/v7"]),
     inputs=HASHES,
     solution=st.text("0123456789abcdef", min_size=64, max_size=64),
     solved_for=st.lists(st.sampled_from(["linux/amd64", "linux/arm64"]), max_size=2).map(tuple),
@@ -36,6 +54,9 @@ LOCKS = st.builds(
     python=st.from_regex(r"3\.[0-9]{1,2}", fullmatch=True),
     debian=st.lists(DEBS, max_size=3).map(tuple),
     wheels=st.lists(wheels(), max_size=3).map(tuple),
+    image=st.none() | IMAGES,
+    supplied=st.lists(st.builds(SuppliedPackage, TEXTS, TEXTS, TEXTS), max_size=2).map(tuple),
+    without_security=st.booleans(),
 )
 MARKER = "sys_platform == 'linux'"
 
@@ -62,3 +83,5 @@ def test_a_damaged_lock(lock: PlatformLock, data: st.DataObject) -> None:
         assert all(isinstance(name, str) for name in found.solved_for)
         assert all(len(one.sha256) == 64 and isinstance(one.size_bytes, int) for one in found.debian)
         assert all(len(one.sha256) == 64 and isinstance(one.url, str) for one in found.wheels)
+        assert all(isinstance(one.debian, str) for one in found.supplied)
+        assert found.image is None or found.image.interpreter.startswith("/")

@@ -16,11 +16,10 @@ from edgepack.resolve.lock import (
     PlatformLock,
     Target,
     Wheel,
-    encode_lock,
-    parse_lock,
     select_wheels,
     target_of,
 )
+from edgepack.resolve.lock_file import encode_lock, parse_lock
 
 HASH = "0123456789abcdef" * 4
 LIBC = DebPackage("libc6", "2.36-9+deb12u10", "arm64", "pool/libc6.deb", HASH, 100)
