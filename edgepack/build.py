@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from edgepack import __version__
 from edgepack.assembly import Assembly
-from edgepack.base.release import find_release
+from edgepack.base.debian import find_release
 from edgepack.build_output import BuiltModule, layout_name, write_documents, write_report
 from edgepack.deployment.problem import DESIRED
 from edgepack.deployment.validate import problems
@@ -23,10 +23,12 @@ from edgepack.download import Downloader, index_credentials
 from edgepack.errors import InputError
 from edgepack.files import exclusive, hash_file
 from edgepack.image_making import MadeLayers, MakeImages, assembled_images
+from edgepack.ingredients import HashedFile, Licence
 from edgepack.layer_making import make_layers, maker_digest
 from edgepack.layers.cache import LayerCache
 from edgepack.layers.tarball import zlib_is_reference
-from edgepack.locking import locks_for
+from edgepack.licences import wheel_licences
+from edgepack.locking import lock_path, locks_for
 from edgepack.models.record import ModelRecord
 from edgepack.models.registry import ModelRegistry
 from edgepack.module import deployment_document
@@ -177,9 +179,11 @@ def build(assembly: Assembly, settings: BuildSettings) -> dict[str, Any]:
         layers = LayerCache(cache)
         whole = BuildPlan(tuple(image for each in prepared.values() for image in each.plan.images))
         made = make_layers(whole, layers, downloader, settings.say, settings.warn)
+        wheels = [wheel for each in prepared.values() for lock in each.locks.values() for wheel in lock.wheels]
+        licences = wheel_licences(wheels, downloader, cache, settings.warn)
         built = {
             folder: _write_image(
-                each, settings.output / layout_name(folder), settings.make_images, made, layers.blob_path
+                each, settings.output / layout_name(folder), settings.make_images, made, layers.blob_path, licences
             )
             for folder, each in prepared.items()
         }
@@ -193,14 +197,35 @@ def build(assembly: Assembly, settings: BuildSettings) -> dict[str, Any]:
 
 
 def _write_image(
-    prepared: Prepared, layout: Path, make_images: MakeImages, made: MadeLayers, blob_path: Callable[[str], Path]
+    prepared: Prepared,
+    layout: Path,
+    make_images: MakeImages,
+    made: MadeLayers,
+    blob_path: Callable[[str], Path],
+    licences: Mapping[str, Licence],
 ) -> BuiltModule:
     result = make_images(prepared.recipe, prepared.plan, made, blob_path)
     index = write_layout(
         layout, result.images, assemble_index(result.images, {}), result.blobs, prepared.recipe.image.tag
     )
     verify_layout(layout, diff_ids=False)
-    return BuiltModule(prepared.recipe, prepared.models, prepared.locks, result.images, index.digest, result.cached)
+    return BuiltModule(
+        prepared.recipe,
+        prepared.models,
+        prepared.locks,
+        result.images,
+        index.digest,
+        result.cached,
+        prepared.plan,
+        licences,
+        _settings_files(prepared.recipe),
+    )
+
+
+def _settings_files(recipe: Recipe) -> tuple[HashedFile, ...]:
+    """The files that said what to build, and the locks: name and hash."""
+    paths = (*recipe.settings_files, *(lock_path(recipe, platform) for platform in recipe.platforms))
+    return tuple(HashedFile(path.name, hash_file(path)) for path in paths if path.is_file())
 
 
 def _make_folders(folders: Mapping[Path, str]) -> None:

@@ -1,30 +1,35 @@
 """What a build leaves in its output folder: an image a module, documents beside it, and `build.json`.
 
-The project's own module has `image` and `sbom` at the top; another module has the same, and a `build.json` of its own,
-in a folder of its name. `deployment.json` is for all of them, and `build.json` is written last. Each file appears by
-rename.
+The project's own module has `image`, `sbom`, `provenance.json` and `attachments` at the top; another module has the
+same, and a `build.json` of its own, in a folder of its name. `deployment.json` is for all of them, and `build.json` is
+written last. Each file appears by rename.
 """
 
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgepack import __version__
 from edgepack.assembly import Assembly
+from edgepack.attachments import FOLDER as ATTACHMENTS
 from edgepack.deployment.layer import layer_of
 from edgepack.files import write_file
+from edgepack.image_documents import PROVENANCE, SBOM, write_image_documents
+from edgepack.ingredients import HashedFile, Ingredients, Licence, planned_files
 from edgepack.models.record import ModelRecord
 from edgepack.module import deployment_document
-from edgepack.oci.image import Image, Layer
+from edgepack.oci.image import Image
+from edgepack.oci.layout import blob_path
 from edgepack.oci.platform import Platform
+from edgepack.plan import BuildPlan
 from edgepack.project import Recipe
 from edgepack.resolve.lock import PlatformLock
-from edgepack.sbom import sbom_document
 
 DEPLOYMENT, LAYER, REPORT = "deployment.json", "deployment.layered.json", "build.json"
-IMAGE, SBOM = "image", "sbom"
+IMAGE = "image"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +41,39 @@ class BuiltModule:
     locks: Mapping[Platform, PlatformLock]
     images: tuple[Image, ...]
     digest: str
+    cached: Mapping[str, bool]  # by digest of a layer: was it there before
+    plan: BuildPlan
+    licences: Mapping[str, Licence] = field(default_factory=dict)
+    settings: tuple[HashedFile, ...] = ()  # the files that said what to build
+    builder: str = "oci"
 
-    def document(self, made: Mapping[str, tuple[Layer, bool]]) -> dict[str, Any]:
+    def document(self) -> dict[str, Any]:
         """Image, digest and layers, as in `build.json`."""
-        cached = {layer.digest: was_cached for layer, was_cached in made.values()}
         return {
             "image": str(self.recipe.image),
             "digest": self.digest,
             "seconds": 0.0,
-            "platforms": {str(image.platform): _image_document(image, cached) for image in self.images},
+            "platforms": {str(image.platform): _image_document(image, self.cached) for image in self.images},
         }
+
+    @property
+    def ingredients(self) -> Ingredients:
+        """What the image was made from, for the documents about it."""
+        recipe = self.recipe
+        return Ingredients(
+            image=recipe.image,
+            platforms=recipe.platforms,
+            base=recipe.base,
+            models=self.models,
+            locks=self.locks,
+            entry=recipe.script.entry if recipe.script else None,
+            script=planned_files(self.plan, "script"),
+            agent_version=__version__,
+            agent=planned_files(self.plan, "agent"),
+            settings=self.settings,
+            variables=tuple(recipe.variables),
+            licences=self.licences,
+        )
 
 
 def layout_name(folder: str) -> str:
@@ -56,11 +84,10 @@ def layout_name(folder: str) -> str:
 def write_documents(
     output: Path, assembly: Assembly, built: Mapping[str, BuiltModule], *, layered: bool = False
 ) -> None:
-    """Write bills of materials and the deployment; a layer only where it is asked for, so that none is out of date."""
+    """Write what is told of each image, and the deployment; a layer only where it is asked for, so that none is old."""
     for folder, module in built.items():
-        for platform, lock in module.locks.items():
-            text = sbom_document(module.recipe, module.models, lock, module.digest)
-            write_file(output / folder / SBOM / f"{platform.slug}.cdx.json", text)
+        index = blob_path(output / layout_name(folder), module.digest).read_bytes()
+        write_image_documents(output / folder, module.ingredients, module.images, index, module.builder)
     manifest = deployment_document(assembly, {each.recipe.module.name: each.digest for each in built.values()})
     _write_json(output / DEPLOYMENT, manifest, mode=0o600 if assembly.credentials else 0o644)
     if layered:
@@ -135,7 +162,8 @@ def _remove(output: Path, folder: str) -> None:
     place = output / folder
     if folder:
         (place / REPORT).unlink(missing_ok=True)
-    for name in (IMAGE, SBOM):
+    (place / PROVENANCE).unlink(missing_ok=True)
+    for name in (IMAGE, SBOM, ATTACHMENTS):
         shutil.rmtree(place / name, ignore_errors=True)
     if folder and place.is_dir() and not any(place.iterdir()):
         place.rmdir()
