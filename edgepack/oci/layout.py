@@ -14,7 +14,6 @@ from edgepack.errors import DamagedDataError, InputError
 from edgepack.files import copy_or_link, write_file
 from edgepack.oci.descriptor import (
     INDEX,
-    MANIFEST,
     REFERENCE_NAME,
     Descriptor,
     digest_of,
@@ -22,6 +21,7 @@ from edgepack.oci.descriptor import (
     parse_descriptor,
 )
 from edgepack.oci.image import Image
+from edgepack.oci.media_types import IMAGE_MANIFESTS, INDEXES
 
 _HEX = re.compile(r"[0-9a-f]{64}")
 
@@ -56,13 +56,18 @@ def write_layout(
         keep(image.config)
         keep(image.manifest)
     descriptor = keep(index)
+    finish_layout(layout, descriptor, wanted)
+    return descriptor
+
+
+def finish_layout(layout: Path, entry: Descriptor, wanted: set[str]) -> None:
+    """Make `entry` what the layout holds, its blobs being there; then remove all but `wanted`, by digest."""
     write_file(layout / "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
     write_file(
         layout / "index.json",
-        encode_document({"schemaVersion": 2, "mediaType": INDEX, "manifests": [descriptor.document()]}),
+        encode_document({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry.document()]}),
     )
     _remove_others(layout, wanted)
-    return descriptor
 
 
 def read_document(layout: Path, descriptor: Descriptor) -> dict[str, Any]:
@@ -102,9 +107,9 @@ def read_index(layout: Path) -> tuple[Descriptor, tuple[Descriptor, ...]]:
     if not isinstance(entries, list) or len(entries) != 1:
         raise DamagedDataError(f"{path}: expected exactly one entry in `manifests`")
     index = parse_descriptor(entries[0], f"{path}: manifests/0")
-    if index.media_type == MANIFEST:
+    if index.media_type in IMAGE_MANIFESTS:
         return index, (index,)
-    if index.media_type != INDEX:
+    if index.media_type not in INDEXES:
         raise DamagedDataError(f"{path}: the entry has media type {index.media_type}, expected {INDEX}")
     children = read_document(layout, index).get("manifests")
     if not isinstance(children, list) or not children:

@@ -16,8 +16,10 @@ from typing import Any
 
 from edgepack.errors import DamagedDataError, InputError
 from edgepack.files import CHUNK_BYTES, hash_file
-from edgepack.oci.descriptor import CONFIG, LAYER_GZIP, Descriptor, parse_descriptor
+from edgepack.oci.descriptor import CONFIG, Descriptor, parse_descriptor
+from edgepack.oci.image_tree import is_attestation
 from edgepack.oci.layout import blob_path, read_document, read_index
+from edgepack.oci.media_types import CONFIGS, GZIP_LAYERS, TAR_LAYERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,10 @@ def _read_documents(layout: Path) -> tuple[LayoutContent, list[str]]:
     """What can be read, and what is wrong with the rest. A platform whose configuration is damaged has an empty one."""
     index, manifests = read_index(layout)
     problems = _version_problems(layout)
-    platforms = [_read_platform(layout, manifest, problems) for manifest in manifests]
+    platforms = [_read_platform(layout, manifest, problems) for manifest in manifests if not is_attestation(manifest)]
+    problems += [
+        problem for each in manifests if is_attestation(each) for problem in _attestation_problems(layout, each)
+    ]
     return LayoutContent(index, tuple(platform for platform in platforms if platform is not None)), problems
 
 
@@ -151,7 +156,7 @@ def _read_platform(layout: Path, descriptor: Descriptor, problems: list[str]) ->
     try:
         manifest = read_document(layout, descriptor)
         config = parse_descriptor(manifest.get("config"), f"{where}: config")
-        if config.media_type != CONFIG:
+        if config.media_type not in CONFIGS:
             raise DamagedDataError(f"{where}: config has media type {config.media_type}, expected {CONFIG}")
         listed = manifest.get("layers")
         if not isinstance(listed, list):
@@ -166,6 +171,17 @@ def _read_platform(layout: Path, descriptor: Descriptor, problems: list[str]) ->
         problems.append(str(error))
         document = {}
     return PlatformContent(descriptor, config.digest, document, layers)
+
+
+def _attestation_problems(layout: Path, descriptor: Descriptor) -> Iterator[str]:
+    """What is wrong with a manifest about an image (of BuildKit) that stands in the index beside it."""
+    try:
+        manifest = read_document(layout, descriptor)
+        listed = manifest.get("layers")
+        for number, blob in enumerate([manifest.get("config"), *(listed if isinstance(listed, list) else ())]):
+            read_document(layout, parse_descriptor(blob, f"{descriptor.digest}: blob {number}"))
+    except DamagedDataError as error:
+        yield str(error)
 
 
 def _platform_problems(platform: PlatformContent) -> Iterator[str]:
@@ -187,10 +203,10 @@ def _layer_problems(layout: Path, layer: Descriptor, diff_id: str | None) -> Ite
     if f"sha256:{hash_file(path)}" != layer.digest:
         yield f"{layer.digest}: its bytes have digest sha256:{hash_file(path)}"
         return
-    if layer.media_type != LAYER_GZIP:
+    if layer.media_type not in (*GZIP_LAYERS, *TAR_LAYERS):
         yield f"{layer.digest}: layers of type {layer.media_type} are not known here"
     elif diff_id is not None:
-        found = _diff_id(path)
+        found = layer.digest if layer.media_type in TAR_LAYERS else _diff_id(path)
         if found != diff_id:
             yield f"{layer.digest}: its content has diff_id {found}, the configuration says {diff_id}"
 
