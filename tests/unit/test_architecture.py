@@ -46,7 +46,16 @@ LAYERS = (
     ("edgepack.service",),
     ("edgepack.cli",),
 )
-VERBS = ("edgepack.build", "edgepack.engine", "edgepack.scaffold", "edgepack.deploy", "edgepack.deploy_progress")
+VERBS = (
+    "edgepack.build",
+    "edgepack.engine",
+    "edgepack.scaffold",
+    "edgepack.deploy",
+    "edgepack.deploy_progress",
+    "edgepack.docker_build",
+    "edgepack.smoke_test",
+    "edgepack.doctor",
+)
 PURE = (
     "edgepack.oci.descriptor",
     "edgepack.oci.platform",
@@ -82,6 +91,7 @@ PURE = (
     "edgepack.models.record",
     "edgepack.deployment",
     "edgepack.module",
+    "edgepack.dockerfile",
     "edgepack.services.record",
     "device_agent.settings",
     "device_agent.backoff",

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from edgepack.engine import write_archive
+from edgepack.engine import stored_image
+from edgepack.engine_archive import saved_image, write_archive
 from edgepack.errors import InputError
 from edgepack.oci.validate import choose_platform
 from tests.fakes.images import ImageMaker
@@ -24,7 +25,7 @@ def layout(tmp_path: Path) -> Path:
 def test_an_archive_of_one_platform(layout: Path) -> None:
     content = choose_platform(layout, "linux/arm64")
     buffer = io.BytesIO()
-    write_archive(layout, content, "sample:1", buffer)
+    write_archive(stored_image(layout, content), "sample:1", buffer)
     with tarfile.open(fileobj=io.BytesIO(buffer.getvalue())) as archive:
         files = {member.name: archive.extractfile(member).read() for member in archive}  # type: ignore[union-attr]
     (entry,) = json.loads(files.pop("manifest.json"))
