@@ -6,7 +6,7 @@ All problems of a project are reported together.
 
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ class Recipe:
     environment_file: str
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    settings_files: tuple[Path, ...] = ()  # what was read to make the recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,20 @@ def recipe_of(
         config.conda_file or where or PROJECT_FILE,
         script.warnings if script else (),
         (*config.notes, *(requests.notes if requests else ())),
+        tuple(_settings_files(folder, document, where, config, requests)),
     )
+
+
+def _settings_files(
+    folder: Path, document: Mapping[str, Any], where: str, config: InferenceConfig, requests: PackageRequests | None
+) -> Iterator[Path]:
+    """The files that say what to build: project file, inference configuration, conda file."""
+    if document:
+        yield folder / PROJECT_FILE
+    if where and not where.startswith(PROJECT_FILE):
+        yield Path(where)
+    if requests and requests.folder and config.conda_file:
+        yield Path(requests.folder) / Path(config.conda_file).name
 
 
 def _first(*values: Any) -> Any:

@@ -1,68 +1,139 @@
-"""The software bill of materials of one platform's image, in CycloneDX 1.6 JSON.
+"""The software bill of materials of one platform's image, in CycloneDX 1.6 JSON. Pure.
 
-Deterministic: the serial number comes from the image's digest and there is no timestamp, so the same image always has
-the same document.
+Deterministic: the serial number comes from the content and there is no timestamp, so the same image always has the
+same document. Written without a library, which would take longer than the rest of a build that finds all in its cache;
+the tests read it with one.
 """
 
-import json
+import hashlib
 import uuid
-from collections.abc import Sequence
 from typing import Any
 
 from edgepack import __version__
+from edgepack.ingredients import (
+    HashedFile,
+    Ingredients,
+    Licence,
+    debian_url,
+    image_url,
+    wheel_url,
+)
 from edgepack.models.record import ModelRecord
-from edgepack.project import Recipe
+from edgepack.oci.platform import Platform
 from edgepack.resolve.lock import PlatformLock
+from edgepack.signing.payload import encode_readable
+
+_SCHEMA = "http://cyclonedx.org/schema/bom-1.6.schema.json"
 
 
-def sbom_document(recipe: Recipe, models: Sequence[ModelRecord], lock: PlatformLock, digest: str) -> bytes:
-    """The document for one platform: Debian packages, Python packages, models with the hash of each file."""
-    from cyclonedx.model import HashAlgorithm, HashType
-    from cyclonedx.model.bom import Bom
-    from cyclonedx.model.bom_ref import BomRef
-    from cyclonedx.model.component import Component, ComponentType
-    from cyclonedx.output.json import JsonV1Dot6
-    from packageurl import PackageURL
+def sbom_document(ingredients: Ingredients, platform: Platform, index: str, manifest: str) -> bytes:
+    """The document for one platform; `index` and `manifest` are the digests (`sha256:HEX`) of its image.
 
-    def sha256(value: str) -> list[HashType]:
-        return [HashType(alg=HashAlgorithm.SHA_256, content=value)]
-
-    def component(name: str, version: str, kind: ComponentType, ref: str, **more: Any) -> Component:
-        return Component(name=name, version=version, type=kind, bom_ref=BomRef(ref), **more)
-
-    components = []
-    for package in lock.debian:
-        url = PackageURL("deb", "debian", package.name, package.version, {"arch": package.architecture})
-        more = {"purl": url, "hashes": sha256(package.sha256)}
-        components.append(component(package.name, package.version, ComponentType.LIBRARY, str(url), **more))
-    for wheel in lock.wheels:
-        url = PackageURL("pypi", None, wheel.name, wheel.version)
-        more = {"purl": url, "hashes": sha256(wheel.sha256)}
-        components.append(component(wheel.name, wheel.version, ComponentType.LIBRARY, str(url), **more))
-    for model in models:
-        ref = f"model:{model.name}:{model.version}"
-        components.append(component(model.name, str(model.version), ComponentType.MACHINE_LEARNING_MODEL, ref))
-    bom = Bom(components=components, serial_number=uuid.uuid5(uuid.NAMESPACE_URL, f"{digest}#{lock.platform}"))
-    image = component(recipe.image.name, digest, ComponentType.CONTAINER, f"image:{lock.platform}")
-    bom.metadata.component = image
-    bom.metadata.tools.components.add(component("edgepack", __version__, ComponentType.APPLICATION, "tool:edgepack"))
-    bom.register_dependency(image, components)
-    document = json.loads(JsonV1Dot6(bom).output_as_string())
-    document["metadata"].pop("timestamp", None)
-    files = {f"model:{model.name}:{model.version}": _files(model) for model in models}
-    for each in document["components"]:  # plain: the library compares thousands of components with each other
-        if each["bom-ref"] in files:
-            each["components"] = files[each["bom-ref"]]
-    return (json.dumps(document, indent=2, sort_keys=True) + "\n").encode()
-
-
-def _files(model: ModelRecord) -> list[dict[str, Any]]:
-    return [
-        {
-            "type": "file",
-            "name": file.path,
-            "bom-ref": f"model:{model.name}:{model.version}/{file.path}",
-            "hashes": [{"alg": "SHA-256", "content": file.sha256}],
-        }
-        for file in model.files
+    Debian and Python packages, models and scripts with the hash of each file, the device agent; the image depends on
+    all of them.
+    """
+    lock = ingredients.locks[platform]
+    components = [
+        *_system(lock),
+        *({**_debian(package, lock.base)} for package in lock.debian),
+        *(_wheel(wheel, ingredients.licences.get(wheel.sha256)) for wheel in lock.wheels),
+        _application("device_agent", ingredients.agent_version, "agent", ()),
+        *(_model(model) for model in ingredients.models),
     ]
+    if ingredients.entry is not None:
+        components.append(_application(ingredients.entry, None, "script", ingredients.script))
+    image = f"image:{platform}"
+    refs = [str(component["bom-ref"]) for component in components]
+    document: dict[str, Any] = {
+        "$schema": _SCHEMA,
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
+        "metadata": {
+            "component": {
+                "type": "container",
+                "bom-ref": image,
+                "name": ingredients.image.name,
+                "version": index,
+                "purl": image_url(ingredients.image, index, platform.architecture),
+                "hashes": _sha256(manifest.removeprefix("sha256:")),
+            },
+            "tools": {"components": [{"type": "application", "name": "edgepack", "version": __version__}]},
+        },
+        "components": components,
+        "dependencies": [{"ref": image, "dependsOn": sorted(refs)}, *({"ref": ref} for ref in sorted(refs))],
+    }
+    content = hashlib.sha256(encode_readable(document)).hexdigest()
+    document["serialNumber"] = f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, content)}"
+    return encode_readable(document)
+
+
+def _system(lock: PlatformLock) -> list[dict[str, Any]]:
+    """The distribution: scanners look there for what advisories to read."""
+    versions = [package.version for package in lock.debian if package.name == "base-files"]
+    if not versions:
+        return []
+    release = versions[0].partition("+")[0].partition(".")[0]
+    return [{"type": "operating-system", "bom-ref": "system", "name": "debian", "version": release}]
+
+
+def _debian(package: Any, base: str) -> dict[str, Any]:
+    url = debian_url(package, base)
+    return {
+        "type": "library",
+        "bom-ref": url,
+        "name": package.name,
+        "version": package.version,
+        "purl": url,
+        "hashes": _sha256(package.sha256),
+        "properties": [{"name": "edgepack:copyright", "value": f"/usr/share/doc/{package.name}/copyright"}],
+    }
+
+
+def _wheel(wheel: Any, licence: Licence | None) -> dict[str, Any]:
+    url = wheel_url(wheel)
+    component = {
+        "type": "library",
+        "bom-ref": url,
+        "name": wheel.name,
+        "version": wheel.version,
+        "purl": url,
+        "hashes": _sha256(wheel.sha256),
+    }
+    if licence and licence.expression:
+        component["licenses"] = [{"expression": licence.expression}]
+    elif licence and licence.names:
+        component["licenses"] = [{"license": {"name": name}} for name in licence.names]
+    return component
+
+
+def _model(model: ModelRecord) -> dict[str, Any]:
+    ref = f"model:{model.name}:{model.version}"
+    files = tuple(HashedFile(file.path, file.sha256) for file in model.files)
+    return {
+        "type": "machine-learning-model",
+        "bom-ref": ref,
+        "name": model.name,
+        "version": str(model.version),
+        "components": _files(ref, files),
+    }
+
+
+def _application(name: str, version: str | None, ref: str, files: tuple[HashedFile, ...]) -> dict[str, Any]:
+    component: dict[str, Any] = {"type": "application", "bom-ref": ref, "name": name}
+    if version is not None:
+        component["version"] = version
+    if files:
+        component["components"] = _files(ref, files)
+    return component
+
+
+def _files(ref: str, files: tuple[HashedFile, ...]) -> list[dict[str, Any]]:
+    return [
+        {"type": "file", "bom-ref": f"{ref}/{file.path}", "name": file.path, "hashes": _sha256(file.sha256)}
+        for file in files
+    ]
+
+
+def _sha256(digest: str) -> list[dict[str, str]]:
+    return [{"alg": "SHA-256", "content": digest}]
