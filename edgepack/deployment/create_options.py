@@ -7,7 +7,7 @@ agent reads and its tools write it.
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from edgepack.errors import InputError
 
@@ -26,6 +26,14 @@ class OptionsError(InputError):
         super().__init__(*problems)
         self.column = column
         self.key = key
+
+
+class OptionsReading(NamedTuple):
+    """What createOptions say, how they are more than JSON (in words, `strict_json`), and whether a key stands twice."""
+
+    options: dict[str, Any]
+    oddities: tuple[str, ...] = ()
+    has_twice: bool = False
 
 
 def merge(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,15 +86,16 @@ def join(settings: Mapping[str, Any]) -> str:
     """Put the pieces in a module's `settings` together as the agent does; empty text when there are none.
 
     A key counts when it contains `createoptions` in any case; keys are read in the order of text, and their
-    numbers must run 1, 2, 3 without a gap. Pieces after the 100th are ignored, as the agent does.
+    numbers must run 1, 2, 3 without a gap. Pieces after the 100th are ignored, an object counts as its text, null as
+    an empty one.
 
     Raises:
-        OptionsError: a gap, no first piece, or a piece that is no text; all that can be told at once.
+        OptionsError: a gap, no first piece, or a piece of another kind; all that can be told at once.
     """
     found = _numbered(settings)
     problems, blamed = [], None
     for expected, (_, number, key) in enumerate(found):
-        if not isinstance(settings[key], str):
+        if not isinstance(settings[key], str | dict | None):
             blamed = blamed or key
             problems.append(f"{key} must be a text that holds JSON, not {_kind(settings[key])}")
         if expected == 0 and number:
@@ -104,7 +113,16 @@ def join(settings: Mapping[str, Any]) -> str:
             break
     if problems:
         raise OptionsError(*problems, key=blamed)
-    return "".join(settings[key] for _, _, key in found)
+    return "".join(_piece(settings[key]) for _, _, key in found)
+
+
+def _piece(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    try:
+        return "" if value is None else json.dumps(value)
+    except RecursionError as error:
+        raise OptionsError("createOptions are nested too deep to be read: make them flatter") from error
 
 
 def join_keys(settings: Mapping[str, Any]) -> list[str]:
@@ -120,25 +138,52 @@ def _numbered(settings: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def parse(text: str) -> dict[str, Any]:
-    """Read joined createOptions; blank text and `null` are no options.
+    """Read joined createOptions as the agent does; blank text and `null` are no options.
 
     Raises:
-        OptionsError: the text is no JSON, or no object.
+        OptionsError: the agent cannot read the text, or it is no object.
     """
-    if not text.strip():
-        return {}
+    return read_options(text).options
+
+
+def read_options(text: str) -> OptionsReading:
+    """As `parse`, with what is odd in the text."""
+    if not text.strip() or text.lower() == "null":
+        return OptionsReading({})
     try:
-        options = json.loads(text)
+        return _read_json(text)
+    except json.JSONDecodeError:
+        from edgepack.deployment.loose_json import strict_json  # few createOptions are no JSON
+    strict, origins, oddities = strict_json(text)
+    try:
+        return _read_json(strict)._replace(oddities=oddities)
     except json.JSONDecodeError as error:
-        column = error.pos + 1
-        raise OptionsError(f"createOptions is not JSON: {error.msg}, column {column}", column=column) from error
+        column = origins[error.pos] + 1
+        raise OptionsError(f"createOptions is not JSON: {_reason(error)}, column {column}", column=column) from error
+
+
+def _read_json(text: str) -> OptionsReading:
+    has_twice = False
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal has_twice
+        found = dict(pairs)
+        has_twice = has_twice or len(found) != len(pairs)
+        return found
+
+    try:
+        options = json.loads(text, object_pairs_hook=members)
+    except json.JSONDecodeError:
+        raise
     except (ValueError, RecursionError) as error:
         raise OptionsError(f"createOptions is not JSON: {error}") from error
-    if options is None:
-        return {}
-    if not isinstance(options, dict):
+    if not isinstance(options, dict | None):
         raise OptionsError(f"createOptions must be a JSON object, not {_kind(options)}")
-    return options
+    return OptionsReading(options or {}, has_twice=has_twice)
+
+
+def _reason(error: json.JSONDecodeError) -> str:
+    return "it begins with a byte order mark (U+FEFF)" if error.doc.startswith("\ufeff") else error.msg
 
 
 def _mounted_at(mount: Any) -> str:

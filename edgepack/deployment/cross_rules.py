@@ -4,7 +4,7 @@ Pure. The published schemas check none of this; the runtime takes most of it, an
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from edgepack.deployment.option_rules import in_options, options_of
@@ -12,6 +12,7 @@ from edgepack.deployment.problem import SYSTEM_MODULES, SYSTEM_TWINS, Manifest, 
 from edgepack.deployment.route_check import check_route
 from edgepack.deployment.route_tokens import can_be_spelled
 from edgepack.deployment.route_tree import ModuleInput, Route
+from edgepack.deployment.runtime_values import choice_of
 
 _MOST_NAMED = 20
 
@@ -31,7 +32,8 @@ def route_modules(manifest: Manifest) -> Iterator[Problem]:
             if manifest.is_layer:
                 yield place.warning("route-module-of-base", f"{text}; it must be in the deployment below this layer")
             else:
-                yield place.error("route-module", text)
+                what = f"{text}; edgeHub takes the route, and it works if a layer or the hub itself has such a module"
+                yield place.warning("route-module", what)
 
 
 def route_ends(manifest: Manifest) -> Iterator[Problem]:
@@ -90,32 +92,49 @@ def system_names(manifest: Manifest) -> Iterator[Problem]:
 
 class _Binding(NamedTuple):
     ports: range
+    address: str  # "": every one
+    protocol: str
     module: str
+    is_stopped: bool
     place: Place
     settings: Place
 
 
 def host_ports(manifest: Manifest) -> Iterator[Problem]:
-    """Two containers cannot listen on one port of the host."""
-    bound: dict[str, list[tuple[int, str, int, _Binding]]] = {}
-    order = 0
-    for name, module in manifest.all_modules:
-        for address, protocol, binding in _bindings(name, module):
-            order += 1
-            bound.setdefault(protocol, []).append((binding.ports.start, address, order, binding))
-    for protocol, bindings in bound.items():
-        furthest: dict[str, _Binding] = {}  # by address, of those that begin before; "" is every address
-        furthest_of_all: _Binding | None = None
-        for start, address, _, binding in sorted(bindings, key=lambda each: (each[0], each[2])):
-            others = (furthest_of_all,) if address == "" else (furthest.get(address), furthest.get(""))
-            other = next((each for each in others if each and each.ports.stop > start), None)
-            if other:
-                what = f"port {start}/{protocol} of the host is taken by {other.module} already: change one"
-                yield in_options(binding.place.error("host-port", what), binding.settings)
-            if address not in furthest or furthest[address].ports.stop < binding.ports.stop:
-                furthest[address] = binding
-            if furthest_of_all is None or furthest_of_all.ports.stop < binding.ports.stop:
-                furthest_of_all = binding
+    """Two containers cannot listen on one port of the host; one that is stopped does not listen."""
+    bindings = [binding for name, module in manifest.all_modules for binding in _bindings(name, module)]
+    for binding, other in _clashes([binding for binding in bindings if not binding.is_stopped]):
+        what = f"{_port(binding)} is taken by {other.module} already: change one"
+        yield in_options(binding.place.error("host-port", what), binding.settings)
+    if not any(binding.is_stopped for binding in bindings):
+        return
+    for binding, other in _clashes(bindings):
+        if binding.is_stopped or other.is_stopped:
+            what = f"{_port(binding)} is that of {other.module}, too: only one of them can run, and one is stopped"
+            yield in_options(binding.place.warning("host-port-stopped", what), binding.settings)
+
+
+def _port(binding: _Binding) -> str:
+    return f"port {binding.ports.start}/{binding.protocol} of the host"
+
+
+def _clashes(bindings: Sequence[_Binding]) -> Iterator[tuple[_Binding, _Binding]]:
+    """Those whose ports one that begins before them has already, and that one."""
+    furthest: dict[tuple[str, str], _Binding] = {}  # by protocol and address, of those that begin before
+    furthest_of_all: dict[str, _Binding] = {}
+    for binding in sorted(bindings, key=lambda each: each.ports.start):
+        protocol, address, start = binding.protocol, binding.address, binding.ports.start
+        here, everywhere = furthest.get((protocol, address)), furthest.get((protocol, ""))
+        others = (here, everywhere) if address else (furthest_of_all.get(protocol),)
+        other = next((each for each in others if each and each.ports.stop > start), None)
+        if other:
+            yield binding, other
+        furthest[protocol, address] = _further(binding, furthest.get((protocol, address)))
+        furthest_of_all[protocol] = _further(binding, furthest_of_all.get(protocol))
+
+
+def _further(one: _Binding, other: _Binding | None) -> _Binding:
+    return other if other is not None and other.ports.stop >= one.ports.stop else one
 
 
 def unused_credentials(manifest: Manifest) -> Iterator[Problem]:
@@ -180,17 +199,19 @@ def _unknown(name: str, known: tuple[str, ...], what: str) -> str:
     return f"{what} a module {shown(name)} that is not deployed: {there}"
 
 
-def _bindings(name: str, module: Place) -> Iterator[tuple[str, str, _Binding]]:
-    options = options_of(module)
-    if options["HostConfig"]["NetworkMode"].value == "host":
+def _bindings(name: str, module: Place) -> Iterator[_Binding]:
+    host = options_of(module)["HostConfig"]
+    if host["NetworkMode"].value == "host":
         return
-    for container_port, bindings in options["HostConfig"]["PortBindings"].items():
+    is_stopped = choice_of(module["status"].value, ("stopped",)) is not None
+    for container_port, bindings in host["PortBindings"].items():
         protocol = container_port.partition("/")[2] or "tcp"
         for place in bindings.items_in_order():
             ports, address = _ports(place["HostPort"].value), place["HostIp"].value
             if ports:
                 everywhere = not isinstance(address, str) or address in ("", "0.0.0.0", "::")  # noqa: S104
-                yield "" if everywhere else str(address), protocol, _Binding(ports, name, place, module["settings"])
+                where = "" if everywhere else str(address)
+                yield _Binding(ports, where, protocol, name, is_stopped, place, module["settings"])
 
 
 def _ports(value: object) -> range:

@@ -188,7 +188,7 @@ def _module(name: str, wanted: Any, said: Mapping[str, Any]) -> ModuleStatus:
     code = said.get("exitCode")
     return ModuleStatus(
         name=name,
-        wanted="" if wanted is None else str(asked.get("status") or "running"),
+        wanted="" if wanted is None else str(asked.get("status") or "running").lower(),
         wanted_image=_image(asked),
         runtime=_text(said.get("runtimeStatus")),
         image=_image(said),
@@ -196,7 +196,7 @@ def _module(name: str, wanted: Any, said: Mapping[str, Any]) -> ModuleStatus:
         description=_text(said.get("statusDescription")),
         restarts=_number(said.get("restartCount")),
         started=_text(said.get("lastStartTimeUtc")) or _NEVER,
-        restart_policy=str(asked.get("restartPolicy") or ""),
+        restart_policy=str(asked.get("restartPolicy") or "").lower(),
     )
 
 

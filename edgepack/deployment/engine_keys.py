@@ -1,12 +1,12 @@
 """What the engine's container-create body may hold, as createOptions carry it: keys and the shapes of their values.
 
-Pure data, from the public description of the engine's interface (versions 1.41 to 1.51). A shape is a `str` (`text`,
+Pure. From the public description of the engine's interface (versions 1.41 to 1.51). A shape is a `str` (`text`,
 `number`, `bool`, `any`, `texts`: a list of texts, `command`: a text or a list of texts), a `dict` (an object with
 these keys), or a `Many` of a shape.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Many(NamedTuple):
@@ -104,3 +104,23 @@ CREATE_BODY: dict[str, Shape] = {
     "HostConfig": HOST_CONFIG,
     "NetworkingConfig": {"EndpointsConfig": Many(_NETWORK, by_name=True)},
 }
+
+
+def known_key(key: str, shape: Mapping[str, Shape]) -> str:
+    """The engine's spelling of a key, which agent and engine read in any case; "" for one that they do not know."""
+    return key if key in shape else next((each for each in shape if each.lower() == key.lower()), "")
+
+
+def in_engine_spelling(value: Any, shape: Shape = CREATE_BODY) -> Any:
+    """createOptions with the engine's spelling of all keys that it knows."""
+    if isinstance(shape, Many):
+        if isinstance(value, list) and not shape.by_name:
+            return [in_engine_spelling(item, shape.of) for item in value]
+        if isinstance(value, dict) and shape.by_name:
+            return {name: in_engine_spelling(member, shape.of) for name, member in value.items()}
+    elif isinstance(shape, Mapping) and isinstance(value, dict):
+        known = {key: known_key(key, shape) for key in value}
+        return {
+            known[key] or key: in_engine_spelling(member, shape.get(known[key], "any")) for key, member in value.items()
+        }
+    return value

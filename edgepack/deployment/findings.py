@@ -10,15 +10,20 @@ from typing import NamedTuple
 from edgepack.deployment.create_options import join_keys
 from edgepack.deployment.json_places import Node, Places, find, index
 from edgepack.deployment.json_text import Fault, JsonText, read_json
+from edgepack.deployment.loose_json import strict_json
 from edgepack.deployment.manifest_check import Finding
 from edgepack.deployment.problem import Problem, pointer_step
 
 
 class _Options(NamedTuple):
-    """A module's createOptions as text: the pieces (key, place, text) in their order, and what stands where in all."""
+    """A module's createOptions as text: the pieces (key, place, text) in their order, and what stands where in all.
+
+    `root` has the places in the text as JSON, `origins` where each of them is in what is written.
+    """
 
     pieces: list[tuple[str, Node, str]]
     root: Node | None
+    origins: list[int]
 
 
 def located(document: JsonText, problems: Iterable[Problem]) -> tuple[tuple[Finding, ...], Places]:
@@ -41,9 +46,9 @@ def _of_problem(problem: Problem, places: Places, options: dict[str, _Options]) 
         settings = pointer.rpartition("/")[0]
         if settings not in options:
             options[settings] = _options(settings, places)
-        pieces, root = options[settings]
+        pieces, root, origins = options[settings]
         if problem.inner is not None:
-            column = None if root is None else _place_in(root, problem.inner, problem.on_key)
+            column = None if root is None else origins[_place_in(root, problem.inner, problem.on_key)] + 1
         for key, piece, text in pieces:
             if column is not None and column <= max(1, len(text)):
                 pointer, node = f"{settings}/{pointer_step(key)}", piece
@@ -65,11 +70,11 @@ def _options(settings: str, places: Places) -> _Options:
     members = places.node(settings).members
     found = ((key, members[key]) for key in join_keys(members))
     pieces = [(key, node, places.string(node)) for key, node in found if places.character(node.at) == '"']
-    reading = read_json("".join(text for _, _, text in pieces))
-    return _Options(pieces, index(reading.readable)[0] if reading.is_read else None)
+    strict, origins, _ = strict_json("".join(text for _, _, text in pieces))
+    return _Options(pieces, index(strict)[0] if read_json(strict).is_read else None, origins)
 
 
 def _place_in(root: Node, pointer: str, on_key: bool) -> int:
-    """Where in createOptions' text a pointer leads, from 1."""
+    """Where in createOptions' text a pointer leads."""
     node = find(root, pointer)
-    return (node.key_at if on_key and node.key_at >= 0 else node.at) + 1
+    return node.key_at if on_key and node.key_at >= 0 else node.at

@@ -5,9 +5,10 @@ Pure. From the public schemas of edgeHub 1.0 to 1.2 and from what the runtime (s
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from edgepack.deployment.module_rules import MAX_UINT32
-from edgepack.deployment.problem import Manifest, Place, Problem, Rule, is_integer, object_problems, shown
+from edgepack.deployment.problem import LOOSE, Manifest, Place, Problem, Rule, integer_problems, object_problems, shown
 from edgepack.deployment.route_check import check_route
 
 MAX_PRIORITY = 9
@@ -19,9 +20,15 @@ ROUTE_NAME = re.compile(r"[^.$# ]+")
 
 def version_of(manifest: Manifest) -> tuple[int, int]:
     """Major and minor of edgeHub's schema version; 1.1 when it cannot be read."""
-    text = manifest.hub["schemaVersion"].value
-    match = _DOTTED.fullmatch(text) if isinstance(text, str) else None
+    match = _DOTTED.fullmatch(_version_text(manifest.hub["schemaVersion"].value))
     return (int(match[1]), int(match[2])) if match else (1, 1)
+
+
+def _version_text(value: Any) -> str:
+    """What edgeHub makes of a schema version; it writes the number 1.0 as "1"."""
+    if isinstance(value, float):
+        return f"{value:.15g}"
+    return value if isinstance(value, str) else ""
 
 
 def schema_version(manifest: Manifest) -> Iterator[Problem]:
@@ -29,10 +36,13 @@ def schema_version(manifest: Manifest) -> Iterator[Problem]:
     place = manifest.hub["schemaVersion"]
     if "schemaVersion" not in manifest.hub:
         return
-    if not isinstance(place.value, str) or not _DOTTED.fullmatch(place.value):
+    if not _DOTTED.fullmatch(_version_text(place.value)):
         yield place.error("hub-schema-version", f'must be a text such as "1.1", not {shown(place.value)}')
     elif not (1, 0) <= version_of(manifest) <= (1, 3):
         yield place.error("hub-schema-version", f'edgeHub does not take {place.value}: write "1.1"')
+    elif not isinstance(place.value, str):
+        what = f'edgeHub reads the number {place.value} as a version, the schemas want a text: write "{place.value}"'
+        yield place.warning(LOOSE, what)
     elif place.value not in ("1.0", "1.1", "1.2"):
         yield place.warning("schema-version-unpublished", f'{place.value} has no published schema: "1.1" is enough')
 
@@ -59,20 +69,15 @@ def store_and_forward(manifest: Manifest) -> Iterator[Problem]:
     if "storeAndForwardConfiguration" not in manifest.hub:
         return
     yield from object_problems(place, ("timeToLiveSecs",), ("storeLimits",), "store-and-forward")
-    seconds = place["timeToLiveSecs"]
-    if "timeToLiveSecs" in place and not is_integer(seconds.value, -1, MAX_INT32):
-        yield seconds.error(
-            "store-and-forward",
-            f"must be an integer from -1 (for ever) to {MAX_INT32}, not {shown(seconds.value)}",
-        )
+    if "timeToLiveSecs" in place:
+        yield from integer_problems(place["timeToLiveSecs"], -1, MAX_INT32, "store-and-forward", " (for ever)")
     limits = place["storeLimits"]
     if limits.value is not None:
         what = "is taken by the runtime, but refused by the published schemas: az iot needs --no-validation"
         yield limits.warning("store-limits-unpublished", what, on_key=True)
         yield from object_problems(limits, ("maxSizeBytes",), (), "store-and-forward")
-        size = limits["maxSizeBytes"]
-        if "maxSizeBytes" in limits and not is_integer(size.value, 1, 2**63 - 1):
-            yield size.error("store-and-forward", f"must be a positive integer, not {shown(size.value)}")
+        if "maxSizeBytes" in limits:
+            yield from integer_problems(limits["maxSizeBytes"], 1, 2**63 - 1, "store-and-forward")
 
 
 def routes(manifest: Manifest) -> Iterator[Problem]:
@@ -96,21 +101,15 @@ def routes(manifest: Manifest) -> Iterator[Problem]:
 
 def _route_object(route: Place, version: tuple[int, int]) -> Iterator[Problem]:
     yield from object_problems(route, ("route",), ("priority", "timeToLiveSecs"), "route")
-    text, priority, seconds = route["route"], route["priority"], route["timeToLiveSecs"]
+    text = route["route"]
     if isinstance(text.value, str):
         yield from _route_text(text, version)
     elif "route" in route:
         yield text.error("route", f"must be a text, not {shown(text.value)}")
-    if "priority" in route and not is_integer(priority.value, 0, MAX_PRIORITY):
-        yield priority.error(
-            "route-priority",
-            f"must be an integer from 0 (first) to {MAX_PRIORITY}, not {shown(priority.value)}",
-        )
-    if "timeToLiveSecs" in route and not is_integer(seconds.value, 0, MAX_UINT32):
-        yield seconds.error(
-            "route-ttl",
-            f"must be an integer from 0 (the general one) to {MAX_UINT32}, not {shown(seconds.value)}",
-        )
+    if "priority" in route:
+        yield from integer_problems(route["priority"], 0, MAX_PRIORITY, "route-priority", " (first)")
+    if "timeToLiveSecs" in route:
+        yield from integer_problems(route["timeToLiveSecs"], 0, MAX_UINT32, "route-ttl", " (the general one)")
 
 
 def _route_text(place: Place, version: tuple[int, int]) -> Iterator[Problem]:

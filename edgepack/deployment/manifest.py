@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgepack.deployment.create_options import PIECE_CHARACTERS, chunk, merge, minified
-from edgepack.deployment.problem import DESIRED, shown
+from edgepack.deployment.problem import DESIRED, LOOSE, Problem, shown
 from edgepack.deployment.route_tokens import can_be_spelled
-from edgepack.deployment.validate import errors, problems
+from edgepack.deployment.validate import problems
 from edgepack.errors import InputError
 
 SCHEMA_VERSION = "1.1"
@@ -124,10 +124,16 @@ def deployment_manifest(
     InputError.raise_if_any(
         (
             *(f"there are several modules called {name}: rename all but one" for name in twice),
-            *(f"deployment manifest, {problem.pointer}: {problem.message}" for problem in errors(problems(manifest))),
+            *(f"deployment manifest, {problem.pointer}: {problem.message}" for problem in _refused(manifest)),
         )
     )
     return manifest
+
+
+def _refused(manifest: Mapping[str, Any]) -> list[Problem]:
+    """Errors, and what other people's manifests may have: values in loose forms, modules that others deploy."""
+    strict = (LOOSE, "route-module")
+    return [problem for problem in problems(manifest) if problem.severity == "error" or problem.rule in strict]
 
 
 def default_routes(module: ModuleSpec) -> dict[str, Route]:

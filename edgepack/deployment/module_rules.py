@@ -4,18 +4,19 @@ Pure. See `agent_rules` for the sources.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from edgepack.deployment.create_options import OptionsError, join, parse
+from edgepack.deployment.create_options import OptionsError, join, join_keys, read_options
 from edgepack.deployment.document_view import MODULE_PLACEHOLDER, has_placeholder
 from edgepack.deployment.problem import (
+    LOOSE,
     Manifest,
     Place,
     Problem,
     Rule,
     choice_problems,
-    is_integer,
+    integer_problems,
     object_problems,
     shown,
 )
@@ -79,40 +80,52 @@ def _missing_policy(module: Place, default: str) -> Iterator[Problem]:
 
 def values(manifest: Manifest) -> Iterator[Problem]:
     """Members with a fixed choice or range."""
-    choices = {
-        "type": ("docker",),
-        "status": STATUSES,
-        "restartPolicy": RESTART_POLICIES,
-        "imagePullPolicy": PULL_POLICIES,
-    }
+    choices = {"status": STATUSES, "restartPolicy": RESTART_POLICIES, "imagePullPolicy": PULL_POLICIES}
     for _, module in manifest.all_modules:
+        if "type" in module:
+            yield from choice_problems(module["type"], ("docker",), "module-value")
         for key, allowed in choices.items():
             if key in module:
-                yield from choice_problems(module[key], allowed, "module-value")
-        order, version = module["startupOrder"], module["version"]
-        if "startupOrder" in module and not is_integer(order.value, 0, MAX_UINT32):
-            yield order.error("module-value", f"must be an integer from 0 to {MAX_UINT32}, not {shown(order.value)}")
-        if "version" in module and not isinstance(version.value, str):
-            yield version.error("module-value", f'must be a text such as "1.0", not {shown(version.value)}')
+                yield from choice_problems(module[key], allowed, "module-value", any_case=True)
+        if "startupOrder" in module:
+            yield from integer_problems(module["startupOrder"], 0, MAX_UINT32, "module-value")
+        if "version" in module and not isinstance(module["version"].value, str):
+            yield _version_that_is_no_text(module["version"])
+
+
+def _version_that_is_no_text(version: Place) -> Problem:
+    if version.value is None:
+        return version.warning(LOOSE, "the agent reads null as no version: remove it")
+    if isinstance(version.value, int | float):
+        what = f'the agent reads {shown(version.value)} as a text, the schemas want one: write "{version.value}"'
+        return version.warning(LOOSE, what)
+    return version.error("module-value", f'must be a text such as "1.0", not {shown(version.value)}')
 
 
 def environment(manifest: Manifest) -> Iterator[Problem]:
     """Environment variables: `NAME: {"value": text, number or boolean}`, at most 4,096 bytes."""
     for _, module in manifest.all_modules:
         env = module["env"]
-        if "env" in module and not isinstance(env.value, dict):
+        if "env" in module and env.value is None:
+            yield env.warning(LOOSE, "the agent reads null as no variables, the schemas do not: write {}")
+        elif "env" in module and not isinstance(env.value, dict):
             yield env.error("env", 'must be an object of NAME: {"value": ...}')
         for name, variable in env.items():
             if not ENV_NAME.fullmatch(name):
                 what = f"the name {shown(name)} must not have '+', '#', '$', '.' or blanks"
                 yield variable.error("env", what, on_key=True)
-            yield from object_problems(variable, ("value",), (), "env")
+            yield from object_problems(variable, (), ("value",), "env")
             if "value" in variable:
                 yield from _environment_value(name, variable["value"])
+            elif isinstance(variable.value, dict):
+                what = "has no 'value': the agent reads an empty text, the schemas want one"
+                yield replace(variable.warning(LOOSE, what), is_missing=True)
 
 
 def _environment_value(name: str, value: Place) -> Iterator[Problem]:
-    if not isinstance(value.value, str | int | float):
+    if value.value is None:
+        yield value.warning(LOOSE, 'the agent reads null as an empty text, the schemas do not: write ""')
+    elif not isinstance(value.value, str | int | float):
         yield value.error("env", f"must be a text, a number or a boolean, not {shown(value.value)}")
     elif isinstance(value.value, str) and len(value.value.encode(errors="replace")) > MAX_VALUE_BYTES:
         yield value.error("env", f"is longer than {MAX_VALUE_BYTES} bytes, IoT Hub refuses that: use a file")
@@ -201,12 +214,41 @@ def create_options(manifest: Manifest) -> Iterator[Problem]:
         if len(pieces) > 100:
             yield place.error("create-options", f"{len(pieces)} pieces, the agent reads 100 and ignores the rest")
             continue
+        yield from _options_that_are_no_text(pieces)
         try:
-            parse(join(place.members))
+            reading = read_options(join(place.members))
         except OptionsError as error:
             for problem in error.problems:
                 where = place[error.key] if error.key else place[next(iter(pieces), "createOptions")]
                 yield where.error("create-options", problem, column=error.column)
+            continue
+        if reading.oddities:
+            odd = " and ".join(reading.oddities)
+            what = f"createOptions have {odd}: the agent reads that, other tools refuse it; write JSON"
+            yield place[join_keys(place.members)[0]].warning("create-options-form", what)
+        if reading.has_twice:
+            yield from _twice(place)
+
+
+def _options_that_are_no_text(pieces: Mapping[str, Place]) -> Iterator[Problem]:
+    for key, member in pieces.items():
+        if isinstance(member.value, dict):
+            what = f"{key} is an object: the agent makes a text of it, the schemas want JSON in a text"
+            yield member.warning("create-options-form", what)
+        elif member.value is None:
+            what = f"{key} is null: the agent reads no options, the schemas want a text; remove it"
+            yield member.warning("create-options-form", what)
+
+
+def _twice(settings: Place) -> Iterator[Problem]:
+    """The keys that an object has twice, in createOptions as they are joined."""
+    from edgepack.deployment.json_places import index
+    from edgepack.deployment.loose_json import strict_json
+
+    keys = join_keys(settings.members)
+    for _, _, pointer, key in index(strict_json(join(settings.members)).text)[1]:
+        what = f"the key {shown(key)} stands twice in this object, and tools differ in which one counts: remove one"
+        yield replace(settings[keys[0]].warning("create-options-twice", what, on_key=True), inner=pointer)
 
 
 RULES: tuple[Rule, ...] = (names, members, values, environment, settings, images, create_options)

@@ -11,8 +11,8 @@ from typing import Any
 
 from edgepack.deployment.create_options import join, parse
 from edgepack.deployment.document_view import has_placeholder
-from edgepack.deployment.engine_keys import CREATE_BODY, Many, Shape
-from edgepack.deployment.problem import Manifest, Place, Problem, Rule, shown, unknown_key
+from edgepack.deployment.engine_keys import CREATE_BODY, Many, Shape, known_key
+from edgepack.deployment.problem import Manifest, Place, Problem, Rule, pointer_step, shown, unknown_key
 from edgepack.deployment.secret_words import is_secret
 from edgepack.errors import InputError
 
@@ -24,17 +24,31 @@ _MOUNT_TYPES = ("bind", "volume", "tmpfs", "npipe", "cluster", "image")
 _WORDS = {"text": "a text", "number": "a number", "bool": "true or false", "texts": "an array of texts"}
 
 
-def options_of(module: Place) -> Place:
+class EngineObject(Place):
+    """A value in createOptions: agent and engine find keys in any case."""
+
+    def __getitem__(self, key: str) -> "EngineObject":
+        members = self.members
+        if key not in members:
+            key = next((each for each in members if each.lower() == key.lower()), key)
+        return EngineObject(f"{self.pointer}/{pointer_step(key)}", members.get(key))
+
+    def items_in_order(self) -> Iterator["EngineObject"]:
+        """The items when it is an array, else none."""
+        return (EngineObject(place.pointer, place.value) for place in super().items_in_order())
+
+
+def options_of(module: Place) -> EngineObject:
     """A module's createOptions, empty when they cannot be read. Those that stand as text begin at a pointer of their
     own: see `in_options`.
     """
     place = module["settings"]["createOptions"]
     if isinstance(place.value, dict):
-        return place
+        return EngineObject(place.pointer, place.value)
     try:
-        return Place("", parse(join(module["settings"].members)))
+        return EngineObject("", parse(join(module["settings"].members)))
     except InputError:
-        return Place("", {})
+        return EngineObject("", {})
 
 
 def in_options(problem: Problem, settings: Place) -> Problem:
@@ -69,10 +83,14 @@ def _options(options: Place, is_template: bool) -> Iterator[Problem]:
             waiting += ((member, shape.of, key) for key, member in place.items())
         elif shape:
             for key, member in place.items():
-                if key in shape:
-                    waiting.append((member, shape[key], key))
-                else:
+                known = known_key(key, shape)
+                if not known:
                     yield _unknown(member, key, shape)
+                    continue
+                waiting.append((member, shape[known], known))
+                if known != key:
+                    what = f"agent and engine read {shown(key)} as {known!r}, other tools pass over it: write {known!r}"
+                    yield member.warning("create-options-key-case", what, on_key=True)
     yield from _ports(options, is_template)
     yield from _mounts(options["HostConfig"], is_template)
     yield from _variables(options["Env"], is_template)
@@ -80,8 +98,6 @@ def _options(options: Place, is_template: bool) -> Iterator[Problem]:
 
 def _unknown(member: Place, key: str, shape: Mapping[str, Shape]) -> Problem:
     problem = unknown_key(member, "create-options-unknown-key", key, shape, "the engine does not read it")
-    if key.lower() in (known.lower() for known in shape):
-        return problem
     home = next((path for path, keys in _HOMES.items() if key in keys and keys is not shape), None)
     if home is None:
         return problem

@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
+from edgepack.deployment.runtime_values import choice_of, integer_of
+
 Severity = Literal["error", "warning"]
 
 DESIRED = "properties.desired"
 SYSTEM_MODULES = ("edgeAgent", "edgeHub")
 SYSTEM_TWINS = ("$edgeAgent", "$edgeHub")
+LOOSE = "loose-value"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +135,6 @@ def manifest_of(document: Any) -> Manifest:
     return Manifest(top, top["modulesContent"])
 
 
-def is_integer(value: Any, low: int, high: int) -> bool:
-    """Whether `value` is a JSON integer from `low` to `high`."""
-    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-
-
 def object_problems(place: Place, required: tuple[str, ...], known: tuple[str, ...], rule: str) -> Iterator[Problem]:
     """Check that a value is an object with the `required` members; others than `known` are warned of."""
     if not isinstance(place.value, dict):
@@ -159,10 +157,27 @@ def unknown_key(member: Place, rule: str, key: str, known: Iterable[str], so: st
     return member.warning(rule, f"{shown(key)} is not known here, {so}: {what}", on_key=True)
 
 
-def choice_problems(place: Place, choices: tuple[str, ...], rule: str) -> Iterator[Problem]:
-    """Check a value against a list of texts."""
-    if place.value not in choices:
+def choice_problems(place: Place, choices: tuple[str, ...], rule: str, *, any_case: bool = False) -> Iterator[Problem]:
+    """Check a value against a list of texts; `any_case` where the runtime takes them so, though nobody else does."""
+    if place.value in choices:
+        return
+    taken_for = choice_of(place.value, choices) if any_case else None
+    if taken_for is None:
         yield place.error(rule, f"must be one of {', '.join(choices)}, not {shown(place.value)}")
+    else:
+        yield place.warning(
+            LOOSE, f"the agent reads {shown(place.value)} as {taken_for!r}, the schemas do not: write {taken_for!r}"
+        )
+
+
+def integer_problems(place: Place, low: int, high: int, rule: str, meaning: str = "") -> Iterator[Problem]:
+    """Check a value against a range; the runtime takes integers in quotes, too. `meaning` is what `low` stands for."""
+    number = integer_of(place.value)
+    if number is None or not low <= number <= high:
+        yield place.error(rule, f"must be an integer from {low}{meaning} to {high}, not {shown(place.value)}")
+    elif isinstance(place.value, str):
+        what = f"the runtime reads the text {shown(place.value)} as a number, the schemas do not: write {number}"
+        yield place.warning(LOOSE, what)
 
 
 def shown(value: Any) -> str:

@@ -20,6 +20,7 @@ MAX_INTEGER = 2**52 - 1
 MIN_INTEGER = -(2**52)
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_HALF = re.compile(r"[\ud800-\udfff]")
 _KEY_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f.$# ]")
 
 
@@ -106,12 +107,21 @@ def _key(key: str, member: Place) -> Iterator[Problem]:
     if _KEY_FORBIDDEN.search(key):
         what = f"the key {shown(key)} must not have '.', '$', '#', blanks or control characters"
         yield member.error("twin-key", what, on_key=True)
+    if not key.isascii() and (what := _half_a_character(key)):
+        yield member.error("twin-key", f"the key {what}", on_key=True)
     if len(key.encode(errors="replace")) > MAX_KEY_BYTES:
         yield member.error("twin-key", f"the key is longer than {MAX_KEY_BYTES} bytes", on_key=True)
 
 
+def _half_a_character(text: str) -> str:
+    match = _HALF.search(text)
+    return f"has half a character (\\u{ord(match[0]):04x}), which IoT Hub refuses: write it whole" if match else ""
+
+
 def _value(place: Place) -> Iterator[Problem]:
     value = place.value
+    if isinstance(value, str) and not value.isascii() and (what := _half_a_character(value)):
+        yield place.error("twin-value", what)
     if isinstance(value, str) and len(value.encode(errors="replace")) > MAX_TEXT_BYTES:
         yield place.error("twin-value", f"is longer than {MAX_TEXT_BYTES} bytes, the most that IoT Hub takes")
     elif isinstance(value, int) and not MIN_INTEGER <= value <= MAX_INTEGER:

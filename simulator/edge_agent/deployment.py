@@ -13,7 +13,9 @@ from typing import Any
 
 from edgepack.deployment import agent_rules, module_rules
 from edgepack.deployment.create_options import join, parse
+from edgepack.deployment.engine_keys import in_engine_spelling
 from edgepack.deployment.problem import DESIRED, SYSTEM_MODULES, Manifest, Rule, manifest_of
+from edgepack.deployment.runtime_values import choice_of, integer_of
 
 OK, FORMAT, SCHEMA_VERSION, EMPTY, STEP_FAILED = 200, 400, 412, 417, 500
 
@@ -130,19 +132,20 @@ def _check_version(given: Any) -> str:
 
 def _module(name: str, given: Mapping[str, Any], policy: str) -> WantedModule:
     settings: dict[str, str] = given["settings"]
+    order = integer_of(given.get("startupOrder"))
     return WantedModule(
         name,
         settings["image"].strip(),
-        given.get("status", "running"),
-        given.get("restartPolicy", policy),
-        given.get("startupOrder", 0 if name == "edgeAgent" else module_rules.MAX_UINT32),
-        {key: _text(variable["value"]) for key, variable in given.get("env", {}).items()},
-        parse(join(settings)),
-        given.get("imagePullPolicy", "on-create"),
-        given.get("version", ""),
+        choice_of(given.get("status"), module_rules.STATUSES) or "running",
+        choice_of(given.get("restartPolicy"), module_rules.RESTART_POLICIES) or policy,
+        order if order is not None else 0 if name == "edgeAgent" else module_rules.MAX_UINT32,
+        {key: _text(variable.get("value")) for key, variable in (given.get("env") or {}).items()},
+        in_engine_spelling(parse(join(settings))),
+        choice_of(given.get("imagePullPolicy"), module_rules.PULL_POLICIES) or "on-create",
+        _text(given.get("version")),
         dict(settings),
     )
 
 
-def _text(value: str | float) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+def _text(value: str | float | None) -> str:
+    return value if isinstance(value, str) else "" if value is None else json.dumps(value)

@@ -9,6 +9,7 @@ from edgepack.deployment.hub_rules import RULES
 from edgepack.deployment.problem import DESIRED, manifest_of
 from edgepack.deployment.route_tree import RouteError
 from edgepack.deployment.router import DEFAULT_PRIORITY, Router, RouteSpec
+from edgepack.deployment.runtime_values import integer_of
 
 KEEP_MESSAGES_S = 7200
 _OTHERS = ("route-condition", "route-name")
@@ -44,7 +45,7 @@ def read_configuration(desired: dict[str, Any]) -> HubSettings | Configuration:
     except RouteError as error:
         return Configuration(200, f"the routes are not taken, and the old ones stay in force: {error}")
     store = desired.get("storeAndForwardConfiguration", {})
-    return HubSettings(router, store.get("timeToLiveSecs", KEEP_MESSAGES_S))
+    return HubSettings(router, _number(store, "timeToLiveSecs", KEEP_MESSAGES_S))
 
 
 def _place(pointer: str) -> str:
@@ -54,4 +55,9 @@ def _place(pointer: str) -> str:
 
 def _spec(route: str | dict[str, Any]) -> RouteSpec:
     body: dict[str, Any] = {"route": route} if isinstance(route, str) else route
-    return RouteSpec(body["route"], body.get("priority", DEFAULT_PRIORITY), body.get("timeToLiveSecs", 0))
+    return RouteSpec(body["route"], _number(body, "priority", DEFAULT_PRIORITY), _number(body, "timeToLiveSecs", 0))
+
+
+def _number(body: dict[str, Any], key: str, default: int) -> int:
+    number = integer_of(body.get(key))
+    return default if number is None else number

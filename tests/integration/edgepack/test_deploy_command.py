@@ -158,6 +158,23 @@ def test_a_device_is_deployed_to(served: Served, run: Callable[..., Outcome], tm
     assert run("status", "--device", "edge-1", "--json").document["state"] == "pending"
 
 
+def test_what_the_runtime_takes_is_deployed_with_warnings(
+    served: Served, run: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    loose = module(
+        "a:1", status="Running", restartPolicy="Always", startupOrder="1", version=1.0, env=None,
+        settings={"createOptions": {"hostconfig": {"Memory": 1}}},
+    )  # fmt: skip
+    file = Path(write(tmp_path / "d.json", scorer=loose, other=module(settings={"createOptions": "{'User': 'a',}"})))
+    text = file.read_text().replace('"timeToLiveSecs": 60', '"timeToLiveSecs": "60"')
+    text = text.replace('"schemaVersion": "1.1", "routes"', '"schemaVersion": 1.1, "routes"')
+    file.write_text(text.replace("FROM /messages/*", "FROM /messages/modules/by-hand/*"))
+    done = run(str(file), "--device", "edge-1")
+    assert done.code == 0, done.err
+    assert done.err.count("warning: ") == 11
+    assert "scorer" in served.world.registry.twin("edge-1/$edgeAgent").desired["modules"]
+
+
 def test_a_device_that_does_not_apply_it_in_time_is_exit_code_3(
     served: Served, run: Callable[..., Outcome], tmp_path: Path
 ) -> None:

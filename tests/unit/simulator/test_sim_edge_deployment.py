@@ -33,6 +33,20 @@ def test_create_options_are_compared_after_parsing() -> None:
     assert found[0].settings != found[1].settings
 
 
+def test_values_are_taken_in_the_forms_that_the_agent_takes() -> None:
+    loose = module(
+        status="Stopped", restartPolicy="On-Failure", imagePullPolicy="NEVER", startupOrder="3", version=1.5,
+        env={"A": {"value": None}, "B": {}}, settings={"createOptions": {"hostconfig": {"binds": ["a:/b"]}}},
+    )  # fmt: skip
+    clean = module(
+        status="stopped", restartPolicy="on-failure", imagePullPolicy="never", startupOrder=3, version="1.5",
+        env={"A": {"value": ""}, "B": {"value": ""}}, settings={"createOptions": '{"HostConfig":{"Binds":["a:/b"]}}'},
+    )  # fmt: skip
+    found = [parse_deployment(desired(m=one)).modules[0] for one in (loose, clean)]
+    assert found[0] == found[1]
+    assert parse_deployment(desired(m=module(env=None, settings={"createOptions": None}))).modules[0].environment == {}
+
+
 def test_an_empty_document_is_status_417() -> None:
     text = "This device has an empty configuration for the edge agent. Please set a deployment manifest."
     assert refusal({}) == (417, text)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from edgepack.deployment.create_options import chunk, join, merge, minified, parse
+from edgepack.deployment.create_options import OptionsError, chunk, join, merge, minified, parse, read_options
 from edgepack.errors import InputError
 
 
@@ -74,9 +74,42 @@ def test_keys_match_in_any_case_and_numbers_of_any_width() -> None:
     assert join({}) == ""
 
 
-def test_a_piece_must_be_text() -> None:
-    with pytest.raises(InputError, match="createOptions must be a text that holds JSON, not an object"):
-        join({"createOptions": {}})
+def test_an_object_counts_as_its_text_and_null_as_none() -> None:
+    assert parse(join({"createOptions": {"User": "a"}})) == {"User": "a"}
+    assert parse(join({"createOptions": '{"User": ', "createOptions01": "1}", "createOptions02": None})) == {"User": 1}
+    with pytest.raises(InputError, match="createOptions must be a text that holds JSON, not an array"):
+        join({"createOptions": []})
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "oddities"),
+    [
+        ("{'a': 'b\"c\\'d'}", {"a": "b\"c'd"}, ("single quotes",)),
+        ('{"a": "it\\\'s"}', {"a": "it's"}, ()),
+        ("{a: {$b_1: true}}", {"a": {"$b_1": True}}, ("names without quotes",)),
+        ('/* a */ {"a": 1, // b\n}', {"a": 1}, ("comments", "a comma before a closing bracket")),
+        ('{"a": ["x // y", "/*", ], }', {"a": ["x // y", "/*"]}, ("a comma before a closing bracket",)),
+        ('{"a": "b\nc"}', {"a": "b\nc"}, ("line breaks in texts",)),
+        ("NULL", {}, ()),
+    ],
+)
+def test_what_the_agent_reads_though_it_is_no_json(text: str, options: object, oddities: tuple[str, ...]) -> None:
+    reading = read_options(text)
+    assert (reading.options, reading.oddities) == (options, oddities)
+
+
+@pytest.mark.parametrize(
+    ("text", "column"), [("{'a': 1, b}", 10), ("{'a': /* c */ }", 15), ("{'a': 'b", 7), ("{,1}", 2), ("{'a' 'b'}", 6)]
+)
+def test_where_it_cannot_be_read(text: str, column: int) -> None:
+    with pytest.raises(OptionsError) as caught:
+        parse(text)
+    assert caught.value.column == column
+
+
+def test_a_byte_order_mark_is_told_in_own_words() -> None:
+    with pytest.raises(InputError, match=r"begins with a byte order mark \(U\+FEFF\), column 1"):
+        parse("\ufeff{}")
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "null", "{}"])

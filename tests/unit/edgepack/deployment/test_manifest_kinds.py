@@ -154,7 +154,7 @@ def test_the_name_of_a_file_tells_a_template_too() -> None:
         ({"HostConfig": {"Mounts": [{"Type": "dir", "Target": "/x"}, {"Type": "bind"}]}}, ["create-options-mount"] * 2),
         (
             {"hostconfig": {}, "Priviledged": True, "Env": {}},
-            ["create-options-shape", *["create-options-unknown-key"] * 2],
+            ["create-options-key-case", "create-options-shape", "create-options-unknown-key"],
         ),
         ({"Env": ["API_KEY=abc", "X=Endpoint;SharedAccessKey=aaaaaaaaaaaaaaaaaaaaaaaa"]}, ["plain-secret"] * 2),
     ],

@@ -83,6 +83,23 @@ def test_createoptions_that_are_no_json() -> None:
     assert finding.value_column == 2
 
 
+@pytest.mark.parametrize("size", [3, 4096])
+def test_inside_createoptions_that_are_more_than_json(size: int) -> None:
+    options = "{ // none\n 'Env': ['A=\\'', '=b',], hostConfig: {Mry: 1}, 'User': 'a', \"User\": \"b\"}"
+    text = with_scorer(settings={"image": "registry.example/x:1", **chunk(options, size)})
+    for rule, wanted in (
+        ("create-options-env", "'=b'"),
+        ("create-options-key-case", "hostConfig"),
+        ("create-options-unknown-key", "Mry"),
+        ("create-options-twice", '"User"'),
+    ):
+        finding = finding_of(text, rule)
+        key = finding.pointer.rpartition("/")[2]
+        before = "".join(piece for name, piece in chunk(options, size).items() if name < key)
+        assert finding.value_column is not None
+        assert options[len(before) + finding.value_column - 1 :].startswith(wanted)
+
+
 def test_a_gap_stands_at_the_piece_that_is_out_of_turn() -> None:
     text = with_scorer(settings={"image": "registry.example/x:1", "createOptions": "", "createOptions02": ""})
     assert finding_of(text, "create-options").pointer.endswith("/createOptions02")

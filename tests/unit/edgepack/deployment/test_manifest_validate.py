@@ -85,19 +85,22 @@ def test_a_good_manifest_has_no_problems() -> None:
         (f"{SCORER}/settings", GONE, "module"),
         (f"{SCORER}/status", "paused", "module-value"),
         (f"{SCORER}/type", "Docker", "module-value"),
+        (f"{AGENT}/runtime/type", "Docker", "runtime"),
         (f"{SCORER}/restartPolicy", "unless-stopped", "module-value"),
         (f"{SCORER}/imagePullPolicy", "always", "module-value"),
         (f"{SCORER}/startupOrder", 2**32, "module-value"),
-        (f"{SCORER}/startupOrder", "1", "module-value"),
+        (f"{SCORER}/startupOrder", str(2**32), "module-value"),
+        (f"{SCORER}/startupOrder", "one", "module-value"),
+        (f"{SCORER}/startupOrder", None, "module-value"),
+        (f"{SCORER}/restartPolicy", None, "module-value"),
+        (f"{SCORER}/version", [], "module-value"),
         (f"{SCORER}/startupOrder", True, "module-value"),
-        (f"{SCORER}/version", 1, "module-value"),
         (f"{SCORER}/env", [], "env"),
         (f"{SCORER}/env/A.B", {"value": 1}, "env"),
         (f"{SCORER}/env/A B", {"value": 1}, "env"),
-        (f"{SCORER}/env/A", {"value": None}, "env"),
         (f"{SCORER}/env/A", {"value": []}, "env"),
         (f"{SCORER}/env/A", "x", "env"),
-        (f"{SCORER}/env/A", {}, "env"),
+        (f"{SCORER}/env/A", None, "env"),
         (f"{SCORER}/env/A", {"value": "ä" * 2049}, "env"),
         (f"{SCORER}/settings", {}, "settings"),
         (f"{SCORER}/settings/image", "", "image"),
@@ -109,17 +112,24 @@ def test_a_good_manifest_has_no_problems() -> None:
         (f"{SCORER}/settings/image", "${MODULES.scorer}", "placeholder"),
         (f"{SCORER}/settings/createOptions", "{", "create-options"),
         (f"{SCORER}/settings/createOptions", "[]", "create-options"),
-        (f"{SCORER}/settings/createOptions", {}, "create-options"),
+        (f"{SCORER}/settings/createOptions", [], "create-options"),
+        (f"{SCORER}/settings/createOptions", True, "create-options"),
+        (f"{SCORER}/settings/createOptions", "{'a': 1,,}", "create-options"),
+        (f"{SCORER}/settings/createOptions", "{'a': 1} x", "create-options"),
+        (f"{SCORER}/settings/createOptions", "{} /* without an end", "create-options"),
+        (f"{SCORER}/settings/createOptions", {"Labels": {"a.b": "c"}}, "twin-key"),
         (f"{SCORER}/settings/createOptions", '{"a": "' + "x" * 4096 + '"}', "create-options"),
         (f"{SCORER}/settings/createOptions02", "", "create-options"),
         (f"{SCORER}/settings/createOptions", GONE, None),
         (f"{HUB}/schemaVersion", GONE, "hub"),
         (f"{HUB}/routes", GONE, "hub"),
         (f"{HUB}/storeAndForwardConfiguration", GONE, "hub"),
-        *[(f"{HUB}/schemaVersion", version, "hub-schema-version") for version in ("1.4", "2.0", "1", 1.1, None)],
+        *[
+            (f"{HUB}/schemaVersion", version, "hub-schema-version")
+            for version in ("1.4", "2.0", "1", 1.0, 1, 1.4, None)
+        ],
         (f"{HUB}/storeAndForwardConfiguration", 1, "store-and-forward"),
         (f"{HUB}/storeAndForwardConfiguration/timeToLiveSecs", GONE, "store-and-forward"),
-        (f"{HUB}/storeAndForwardConfiguration/timeToLiveSecs", "1", "store-and-forward"),
         (f"{HUB}/storeAndForwardConfiguration/timeToLiveSecs", -2, "store-and-forward"),
         (f"{HUB}/storeAndForwardConfiguration/storeLimits", {"maxSizeBytes": 0}, "store-and-forward"),
         (f"{HUB}/routes", [], "routes"),
@@ -133,13 +143,14 @@ def test_a_good_manifest_has_no_problems() -> None:
         (f"{HUB}/routes/x", "FROM /* WHERE a > 3 INTO $upstream", "route-condition"),
         (f"{HUB}/routes/x", {"route": "FROM /* INTO $upstream", "priority": 10}, "route-priority"),
         (f"{HUB}/routes/x", {"route": "FROM /* INTO $upstream", "timeToLiveSecs": -1}, "route-ttl"),
-        (f"{HUB}/routes/x", "FROM /messages/modules/other/* INTO $upstream", "route-module"),
-        (f"{HUB}/routes/x", 'FROM /* INTO BrokeredEndpoint("/modules/Scorer/inputs/a")', "route-module"),
         ("/modulesContent/$other", {"properties.desired": {}}, "system-twin"),
         (f"{TWIN}/a.b", 1, "twin-key"),
         (f"{TWIN}/{'a' * 1025}", 1, "twin-key"),
         (f"{TWIN}/t", "ä" * 2049, "twin-value"),
         (f"{TWIN}/t", 2**52, "twin-value"),
+        (f"{TWIN}/t", "a\ud83d", "twin-value"),
+        (f"{TWIN}/a\udc00", 1, "twin-key"),
+        (f"{SCORER}/env/A", {"value": "\ud83d"}, "twin-value"),
         (f"{TWIN}/t", -(2**52) - 1, "twin-value"),
         (f"{TWIN}/t", [None], "twin-value"),
         (f"{TWIN}/t", float("nan"), "twin-value"),
@@ -179,9 +190,45 @@ def test_errors(pointer: str, value: Any, rule: str | None) -> None:
         (f"{HUB}/routes/x", "FROM /messages/modules/s*r/* INTO $upstream", "route-source"),
         (
             f"{AGENT}/modules/42",
-            GOOD["modulesContent"]["$edgeAgent"]["properties.desired"]["systemModules"]["edgeHub"],
+            {"type": "docker", "status": "running", "restartPolicy": "never", "settings": {"image": "r.example/a:1"}},
             "module-name-in-routes",
         ),
+        (f"{HUB}/routes/x", "FROM /messages/modules/other/* INTO $upstream", "route-module"),
+        (f"{HUB}/routes/x", 'FROM /* INTO BrokeredEndpoint("/modules/Scorer/inputs/a")', "route-module"),
+        *[
+            (f"{SCORER}/{key}", value, "loose-value")
+            for key, value in (
+                ("status", "Running"),
+                ("restartPolicy", "Always"),
+                ("restartPolicy", "On-Failure"),
+                ("imagePullPolicy", "NEVER"),
+                ("startupOrder", " 1 "),
+                ("version", 1.0),
+                ("version", None),
+                ("env", None),
+                ("env/A", {"value": None}),
+                ("env/A", {}),
+            )
+        ],
+        *[(f"{HUB}/schemaVersion", version, "loose-value") for version in (1.1, 1.2, 1.3)],
+        (f"{HUB}/storeAndForwardConfiguration/timeToLiveSecs", "-1", "loose-value"),
+        (f"{HUB}/storeAndForwardConfiguration/storeLimits", {"maxSizeBytes": "1"}, "loose-value"),
+        (f"{HUB}/routes/x", {"route": "FROM /* INTO $upstream", "priority": "1"}, "loose-value"),
+        (f"{HUB}/routes/x", {"route": "FROM /* INTO $upstream", "timeToLiveSecs": "60"}, "loose-value"),
+        *[
+            (f"{SCORER}/settings/createOptions", value, "create-options-form")
+            for value in (
+                {"HostConfig": {"Memory": 1}},
+                None,
+                "{'User': 'a'}",
+                '{"User": "a",}',
+                '{"User": "a"} // b',
+                '{User: "a"}',
+                '{"User": "a\nb"}',
+            )
+        ],
+        (f"{SCORER}/settings/createOptions", '{"User": "a", "User": "b"}', "create-options-twice"),
+        (f"{SCORER}/settings/createOptions", '{"hostconfig": {"memory": 1}}', "create-options-key-case"),
         ("/modulesContent/other", {"properties.desired": {}}, "module-twin"),
         (f"{AGENT}/runtime/settings/registryCredentials/mine/password", "${PASSWORD}", "placeholder-left"),
         (
@@ -199,6 +246,7 @@ def test_errors(pointer: str, value: Any, rule: str | None) -> None:
 def test_warnings(pointer: str, value: Any, rule: str) -> None:
     found = problems(changed((pointer, value)))
     assert rule in {problem.rule for problem in found if problem.severity == "warning"}
+    assert errors(found) == ()
 
 
 @pytest.mark.parametrize("document", [None, 1, "x", [], {}, {"moduleContent": {}}, {"content": {}}])
@@ -263,6 +311,15 @@ def test_ports_of_the_host(mine: dict[str, str], theirs: str, clash: bool) -> No
     options = json.dumps({"HostConfig": {"PortBindings": {"1/tcp": [mine], "2/udp": [{"HostPort": "443"}]}}})
     found = problems(changed((f"{SCORER}/settings/createOptions", options)))
     assert ("host-port" in {problem.rule for problem in found}) == clash
+
+
+@pytest.mark.parametrize("binding", ["PortBindings", "portbindings"])
+@pytest.mark.parametrize(("status", "rule"), [("running", "host-port"), ("Stopped", "host-port-stopped")])
+def test_a_module_that_is_stopped_takes_no_port(status: str, rule: str, binding: str) -> None:
+    options = json.dumps({"HostConfig": {binding: {"1/tcp": [{"HostPort": "443"}]}}})
+    found = problems(changed((f"{SCORER}/settings/createOptions", options), (f"{SCORER}/status", status)))
+    assert [problem.rule for problem in found if problem.rule.startswith("host-port")] == [rule]
+    assert [problem.rule for problem in errors(found)] == [rule for rule in [rule] if rule == "host-port"]
 
 
 def test_51_modules_are_too_many() -> None:

@@ -247,7 +247,7 @@ def desired(routes: Any, version: str = "1.1", **others: Any) -> dict[str, Any]:
         (desired({"a": 1}), 400, "routes/a: must be a text"),
         (desired({"a": {"route": "FROM / INTO $upstream"}}), 400, "routes/a/route"),
         (desired({"a": "FROM /messages WHERE severity > 3 INTO $upstream"}), 200, "column 31"),
-        (desired({"a": {"route": "FROM /messages INTO $upstream", "priority": "1"}}), 400, "routes/a/priority"),
+        (desired({"a": {"route": "FROM /messages INTO $upstream", "priority": "one"}}), 400, "routes/a/priority"),
         (desired({"a": {"route": "FROM /messages INTO $upstream", "priority": 10}}), 400, "from 0 (first) to 9"),
         (desired({"a": {"route": "FROM /messages INTO $upstream", "timeToLiveSecs": -1}}), 400, "timeToLiveSecs"),
         (desired({"a": {"route": "FROM /messages INTO $upstream"}}, "1.0"), 400, "must be a text"),
@@ -276,6 +276,8 @@ def test_a_configuration_that_is_wrong_leaves_the_old_one_in_force(
     [
         {"schemaVersion": "1.0", "routes": {"a": "FROM /messages INTO $upstream", "b": ""}},
         desired({"a": {"route": "FROM /messages INTO $upstream", "priority": 9, "timeToLiveSecs": 0}}, "1.3"),
+        desired({"a": {"route": "FROM /messages INTO $upstream", "priority": "3", "timeToLiveSecs": "60"}}),
+        desired({}, storeAndForwardConfiguration={"timeToLiveSecs": "60"}) | {"schemaVersion": 1.2},
         desired({"a": "FROM /messages INTO $upstream"}, "1.2.7", storeAndForwardConfiguration={"timeToLiveSecs": -1}),
     ],
 )
