@@ -108,7 +108,7 @@ def read_archive(
     suites = release.suites if with_security else (release.main_suite,)
     pairs = [(platform, archive, suite) for platform in platforms for archive, suite in suites]
     with ThreadPoolExecutor(max_workers=_CONNECTIONS) as pool:
-        texts = list(pool.map(lambda pair: _package_list(*pair, mirror, downloader, verify), pairs))
+        texts = list(pool.map(lambda pair: _package_list(pair[0], pair[1], pair[2], mirror, downloader, verify), pairs))
     found: dict[Platform, list[tuple[str, str]]] = {}
     for (platform, archive, _), text in zip(pairs, texts, strict=True):
         found.setdefault(platform, []).append((text, archive))

@@ -14,6 +14,7 @@ PACKAGES = ("edgepack", "device_agent", "simulator")
 LAYERS = (
     # values
     ("edgepack.errors", "edgepack.oci.descriptor", "edgepack.oci.platform", "edgepack.models.naming"),
+    ("edgepack.deployment.runtime_values",),
     ("edgepack.oci.reference", "edgepack.oci.image", "edgepack.models.record", "edgepack.deployment.problem"),
     # formats and pure logic
     ("edgepack.files", "edgepack.yaml_text"),
