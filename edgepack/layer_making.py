@@ -5,7 +5,7 @@ Content becomes entries here, by the kind of content; entries become bytes in `l
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
@@ -16,13 +16,14 @@ from edgepack.base.debian import fetch_base, find_mirror, read_apt_sources
 from edgepack.download import Downloader, Remote
 from edgepack.layers.cache import LayerCache
 from edgepack.layers.entry import Entry, FileEntry
-from edgepack.layers.tarball import FORMAT
+from edgepack.layers.packing import Compression
+from edgepack.layers.tarball import FORMAT, TarDigests
 from edgepack.oci.image import Layer
 from edgepack.oci.platform import Platform
 from edgepack.plan import INTERPRETER, BaseContent, BuildPlan, LayerPlan, WheelContent
 from edgepack.resolve.lock import Wheel
 
-_MAKERS = ("layers.entry", "layers.tarball", "layers.wheel", "base.deb", "base.root")
+_MAKERS = ("layers.entry", "layers.packing", "layers.tarball", "layers.wheel", "base.deb", "base.root")
 _CONNECTIONS = 6
 _Result = TypeVar("_Result")
 
@@ -36,32 +37,44 @@ def make_layers(
 ) -> dict[str, tuple[Layer, bool]]:
     """Every layer of the plan by key, and whether it came from the cache."""
     wanted = {layer.key: (layer, image.platform) for image in plan.images for layer in image.layers}
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        found = dict(zip(wanted, pool.map(cache.find, wanted), strict=True))
-    missing = [pair for key, pair in wanted.items() if found[key] is None]
-    files = _fetch(missing, downloader)
+    found = _find(wanted, cache)
+    missing = {key: pair for key, pair in wanted.items() if key not in found}
     if missing:
         say(f"Making {len(missing)} of {len(wanted)} layers ...")
+    joined = {key: pair for key, pair in missing.items() if pair[0].parts}
+    parts = {part.key: (part, platform) for layer, platform in joined.values() for part in layer.parts}
+    found |= _find(parts.keys() - found.keys(), cache)
+    single = [pair for key, pair in (missing | parts).items() if key not in found and key not in joined]
+    files = _fetch(single, downloader)
 
     def make(pair: tuple[LayerPlan, Platform]) -> None:
         layer, platform = pair
         where = f"layer {layer.kind} ({layer.title}) for {platform}"
-        found[layer.key] = cache.make(layer.key, lambda: _entries(layer, platform, files, warn), where)
+        as_part = isinstance(layer.content, WheelContent)
+        found[layer.key] = cache.make(layer.key, lambda: _entries(layer, platform, files, warn), where, as_part=as_part)
+
+    def join(layer: LayerPlan) -> None:
+        made = cache.join(layer.key, {part.key: found[part.key] for part in layer.parts})
+        if made is not None:
+            found[layer.key] = made
 
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        making = [pool.submit(make, pair) for pair in sorted(missing, key=lambda pair: -_weight(pair[0]))]
-        _results(making)
-    made: dict[str, tuple[Layer, bool]] = {}
-    remade = {layer.key for layer, _ in missing}
-    for key, digests in found.items():
-        layer = wanted[key][0]
-        if digests is None:
-            raise AssertionError(f"layer {layer.title} was not made")
-        made[key] = (
-            Layer(layer.kind, layer.title, digests.digest, digests.size_bytes, digests.diff_id),
-            key not in remade,
-        )
-    return made
+        _results([pool.submit(make, pair) for pair in sorted(single, key=lambda pair: -_weight(pair[0]))])
+        _results([pool.submit(join, layer) for layer, _ in joined.values()])
+    for key, pair in joined.items():
+        if key not in found:  # packages that have a file in common
+            files |= _fetch([pair], downloader)
+            make(pair)
+    return {
+        key: (Layer(layer.kind, layer.title, made.digest, made.size_bytes, made.diff_id), key not in missing)
+        for key, (layer, _) in wanted.items()
+        for made in [found[key]]
+    }
+
+
+def _find(keys: Collection[str], cache: LayerCache) -> dict[str, TarDigests]:
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        return {key: made for key, made in zip(keys, pool.map(cache.find, keys), strict=True) if made is not None}
 
 
 def _fetch(layers: Iterable[tuple[LayerPlan, Platform]], downloader: Downloader) -> dict[str, Path]:
@@ -130,9 +143,9 @@ def _weight(layer: LayerPlan) -> int:
     return sum(file.stat().st_size for _, file, *_ in layer.content.files)
 
 
-def maker_digest() -> str:
+def maker_digest(compression: Compression = Compression.GZIP) -> str:
     """A digest of the code that turns content into bytes: layers of an older edgepack are not mistaken for ours."""
-    digest = hashlib.sha256(FORMAT.encode())
+    digest = hashlib.sha256(f"{FORMAT} {compression}".encode())
     for name in _MAKERS:
         source = import_module(f"edgepack.{name}").__file__
         digest.update(Path(source or "").read_bytes())

@@ -8,7 +8,7 @@ cache need not be made again. Large wheels and model files are layers of their o
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,12 +58,16 @@ Content = BaseContent | WheelContent | FileContent
 
 @dataclass(frozen=True, slots=True)
 class LayerPlan:
-    """A layer to have: what it is for people, what is in it, and the cache key of its bytes."""
+    """A layer to have: what it is for people, what is in it, and the cache key of its bytes.
+
+    A layer of several packages has `parts`: the layers of the single packages, from whose files it can be joined.
+    """
 
     kind: str
     title: str
     key: str
     content: Content
+    parts: tuple["LayerPlan", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +147,20 @@ def _layers(
 ) -> tuple[LayerPlan, ...]:
     site = f"usr/local/lib/python{lock.python}/dist-packages"
 
-    def layer(kind: str, title: str, content: Content, parts: Sequence[Any]) -> LayerPlan:
-        text = json.dumps([material.maker, kind, parts], sort_keys=True)
+    def layer(kind: str, title: str, content: Content, made_of: Sequence[Any]) -> LayerPlan:
+        text = json.dumps([material.maker, kind, made_of], sort_keys=True)
         return LayerPlan(kind, title, hashlib.sha256(text.encode()).hexdigest(), content)
+
+    def packages(title: str, wheels: tuple[Wheel, ...]) -> LayerPlan:
+        made_of = [site, [wheel.sha256 for wheel in wheels]]
+        whole = layer("packages", title, WheelContent(wheels, site), made_of)
+        return (
+            whole if len(wheels) == 1 else replace(whole, parts=tuple(packages(each.name, (each,)) for each in wheels))
+        )
 
     base = BaseContent(lock.debian, lock.python)
     layers = [layer("base", lock.base, base, [lock.platform, lock.python, [deb.sha256 for deb in lock.debian]])]
-    for title, wheels in _group_wheels(lock.wheels):
-        layers.append(layer("packages", title, WheelContent(wheels, site), [site, [wheel.sha256 for wheel in wheels]]))
+    layers += [packages(title, wheels) for title, wheels in _group_wheels(lock.wheels)]
     agent = FileContent(
         tuple((f"{site}/device_agent/{path}", file, False, sha256) for path, file, sha256 in material.agent_files)
     )

@@ -1,13 +1,21 @@
-"""Finished layers on this machine, by the key of what they were made from. A damaged one is made again, never used."""
+"""Finished layers on this machine, by the key of what they were made from. A damaged one is made again, never used.
 
+Parts are layers, too: a package's own. A layer of several packages is joined from the files in theirs, which are not
+compressed again; the layer of a package that has one to itself is the part itself, so nothing is kept twice.
+"""
+
+import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from edgepack.files import hash_file, new_file, write_file
-from edgepack.layers.entry import Entry
-from edgepack.layers.tarball import TarDigests, write_layer
+from edgepack.files import NewFile, hash_file, new_file, write_file
+from edgepack.layers.entry import Entry, FolderEntry
+from edgepack.layers.packing import Compression, damage_kinds
+from edgepack.layers.tarball import FilesOf, TarDigests, can_join, join_layers, write_layer
 
 _LEFTOVER_S = 24 * 3600
 
@@ -15,7 +23,8 @@ _LEFTOVER_S = 24 * 3600
 class LayerCache:
     """Layers in a folder. Threads and processes may share it: a blob appears by rename, complete."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, compression: Compression = Compression.GZIP) -> None:
+        self.compression = compression
         self._records = folder / "layers"
         self._blobs = folder / "blobs"
         _remove_leftovers(self._blobs)
@@ -27,23 +36,58 @@ class LayerCache:
     def find(self, key: str) -> TarDigests | None:
         """The layer made from `key`, if it is here and its bytes have the digest they should."""
         try:
-            record = json.loads((self._records / f"{key}.json").read_bytes())
-            found = TarDigests(record["digest"], record["size_bytes"], record["diff_id"])
+            found = TarDigests(**self._read_record(f"{key}.json"))
             path = self.blob_path(found.digest)
             if path.stat().st_size == found.size_bytes and f"sha256:{hash_file(path)}" == found.digest:
                 return found
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, TypeError, AttributeError):
             pass  # not here, or not readable: both mean that it is to be made
         return None
 
-    def make(self, key: str, entries: Callable[[], Iterable[Entry]], where: str) -> TarDigests:
-        """Make the layer and keep it; durable on return."""
+    def make(
+        self, key: str, entries: Callable[[], Iterable[Entry]], where: str, *, as_part: bool = False
+    ) -> TarDigests:
+        """Make the layer and keep it; durable on return. Only what is made `as_part` can be joined later."""
+        listed = list(entries())
+        if as_part:
+            paths = sorted({entry.path for entry in listed if not isinstance(entry, FolderEntry)})
+            self._write_record(f"{key}.paths.json", paths)
+        return self._keep(key, lambda file: write_layer(listed, file.stream, where, self.compression))
+
+    def join(self, key: str, parts: Mapping[str, TarDigests]) -> TarDigests | None:
+        """Make the layer that holds the files of all parts, in this order, and keep it.
+
+        None when they cannot be joined: two have a path in common, or the record of one is damaged.
+        """
+        try:
+            paths = {part: self._read_record(f"{part}.paths.json") for part in parts}
+            if not can_join(list(paths.values())):
+                return None
+            files = [
+                FilesOf(self.blob_path(made.digest), made.files_start, made.files_end, tuple(paths[part]))
+                for part, made in parts.items()
+            ]
+            return self._keep(key, lambda file: join_layers(files, file.stream, self.compression))
+        except damage_kinds(ValueError, TypeError):
+            return None
+
+    def _keep(self, key: str, write: Callable[[NewFile], TarDigests]) -> TarDigests:
         with new_file(folder=self._blobs) as file:
-            made = write_layer(entries(), file.stream, where)
+            made = write(file)
             file.name = self.blob_path(made.digest).name
-        record = {"digest": made.digest, "size_bytes": made.size_bytes, "diff_id": made.diff_id}
-        write_file(self._records / f"{key}.json", json.dumps(record).encode())
+        self._write_record(f"{key}.json", asdict(made))
         return made
+
+    def _write_record(self, name: str, document: Any) -> None:
+        """A record is its SHA-256 and a JSON text: what is read of it leads to bytes that nothing else checks."""
+        text = json.dumps(document).encode()
+        write_file(self._records / name, hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
+
+    def _read_record(self, name: str) -> Any:
+        digest, _, text = (self._records / name).read_bytes().partition(b"\n")
+        if hashlib.sha256(text).hexdigest().encode() != digest:
+            raise ValueError(f"{name} is damaged")
+        return json.loads(text)
 
 
 def _remove_leftovers(folder: Path) -> None:

@@ -30,9 +30,11 @@ SMALL: list[Entry] = [
 ]
 # The bytes that stock zlib gives. If this changes, every layer of every user changes: raise FORMAT in tarball.py.
 GOLDEN = TarDigests(
-    digest="sha256:2dddde1a78cb0642797648b20ded48ee1a6d4a6004058de4999bc25cef1c2d61",
-    size_bytes=607,
-    diff_id="sha256:6526b8b192204b5b47a28419a6020dd9aa0f9377f672dce93a9c5d5228cbc37c",
+    digest="sha256:1f51f589582f8113ba43338b81f894e8778fd9e1f011f4b0765eaaec1c6bcd16",
+    size_bytes=738,
+    diff_id="sha256:c5d076e8bd7c894ffad3841bee23cde89759d13970f69dff011e81338107cf37",
+    files_start=329,
+    files_end=709,
 )
 
 
@@ -52,6 +54,37 @@ def test_the_bytes_are_pinned() -> None:
     if not zlib_is_reference():
         pytest.skip("this machine's zlib compresses differently")
     assert made == GOLDEN
+
+
+def test_a_large_file_that_does_not_shrink_is_stored(tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    path.write_bytes(random.Random(1).randbytes(1_500_000))  # noqa: S311 - no secret
+    made, content = pack([FileEntry("a", b"a" * 10_000), FileEntry("b", path), FileEntry("c", b"c" * 10_000)])
+    if zlib_is_reference():
+        assert made.digest == "sha256:35581af9ebdbc653c19b092a65807578522996e610ecbd06ccfc0378e29f040f"
+    assert path.read_bytes()[70_000:130_000] in content
+    assert made.size_bytes < 1_500_000 * 1.001
+    plain = gzip.decompress(content)
+    assert made.diff_id == f"sha256:{hashlib.sha256(plain).hexdigest()}"
+    with tarfile.open(fileobj=io.BytesIO(plain)) as archive:
+        assert [(member.name, member.size) for member in archive] == [("a", 10_000), ("b", 1_500_000), ("c", 10_000)]
+        file = archive.extractfile("b")
+        assert file is not None
+        assert file.read() == path.read_bytes()
+    path.write_bytes(b"weights " * 200_000)
+    assert pack([FileEntry("b", path)])[0].size_bytes < 10_000
+
+
+def test_the_files_can_be_told_from_the_rest() -> None:
+    made, content = pack(SMALL)
+    folders = zlib.decompressobj(31)
+    text = folders.decompress(content[: made.files_start]) + folders.flush()
+    expected = {"bin", "etc", "tmp", "var", "var/lib", "var/lib/own", "data"}
+    expected |= {LONG.rsplit("/", number)[0] for number in range(1, 6)}
+    assert [member.name for member in members(gzip.compress(text + bytes(1024)))] == sorted(expected)
+    files = gzip.decompress(content[made.files_start : made.files_end])
+    assert not any(member.isdir() for member in members(gzip.compress(files + bytes(1024))))
+    assert gzip.decompress(content[made.files_end :]) == bytes(1024)
 
 
 def test_the_digests_are_those_of_the_bytes() -> None:
@@ -150,6 +183,7 @@ def test_the_header_of_gzip_has_neither_time_nor_name() -> None:
     assert content[:4] == b"\x1f\x8b\x08\x00"
     assert content[4:8] == bytes(4)
     assert content[9] == 255
+    assert content[9 + content[9:].index(b"\x1f\x8b\x08") :][3:10] == bytes(6) + b"\xff"  # the second section's
     assert zlib.decompress(content, 31)
 
 
