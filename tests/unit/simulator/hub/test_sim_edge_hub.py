@@ -277,7 +277,8 @@ def test_a_configuration_that_is_wrong_leaves_the_old_one_in_force(
         {"schemaVersion": "1.0", "routes": {"a": "FROM /messages INTO $upstream", "b": ""}},
         desired({"a": {"route": "FROM /messages INTO $upstream", "priority": 9, "timeToLiveSecs": 0}}, "1.3"),
         desired({"a": {"route": "FROM /messages INTO $upstream", "priority": "3", "timeToLiveSecs": "60"}}),
-        desired({}, storeAndForwardConfiguration={"timeToLiveSecs": "60"}) | {"schemaVersion": 1.2},
+        desired({"a": "FROM /messages INTO $upstream"}, storeAndForwardConfiguration={"timeToLiveSecs": "60"})
+        | {"schemaVersion": 1.2},
         desired({"a": "FROM /messages INTO $upstream"}, "1.2.7", storeAndForwardConfiguration={"timeToLiveSecs": -1}),
     ],
 )
