@@ -9,7 +9,7 @@ import json
 import os
 import tarfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,26 +84,26 @@ def streamed(write: Callable[[IO[bytes]], None]) -> Iterator[IO[bytes]]:
         raise failures[0]
 
 
-@contextmanager
-def saved_image(archive: IO[bytes]) -> Iterator[tuple[bytes, Sequence[Callable[[], IO[bytes]]]]]:
-    """Read what `docker save` gave for one image: the bytes of its configuration, and an opener of each layer.
+def read_saved(archive: Path) -> tuple[bytes, tuple[str, ...]]:
+    """Of what `docker save` gave for one image: the bytes of its configuration, and the names of its layers.
 
     Raises:
         RemoteError: it is no such archive.
     """
+    with open_saved(archive, "manifest.json") as manifest:
+        content = manifest.read()
+    match json.loads(content):
+        case [{"Config": str(config), "Layers": list(layers)}]:
+            with open_saved(archive, config) as file:
+                return file.read(), tuple(map(str, layers))
+    raise RemoteError("the Docker engine saved something else than one image", retryable=False)
+
+
+@contextmanager
+def open_saved(archive: Path, name: str) -> Iterator[IO[bytes]]:
+    """Yield a reader of one file of such an archive."""
     try:
-        with tarfile.open(fileobj=archive, mode="r:") as tar:
-
-            def reader(name: str) -> IO[bytes]:
-                stream = tar.extractfile(name)
-                if stream is None:
-                    raise KeyError(name)
-                return stream
-
-            with reader("manifest.json") as manifest:
-                (entry,) = json.load(manifest)
-            with reader(entry["Config"]) as config:
-                content = config.read()
-            yield content, [lambda name=name: reader(name) for name in entry["Layers"]]  # type: ignore[misc]
-    except (tarfile.TarError, KeyError, TypeError, ValueError) as error:
-        raise RemoteError(f"what the Docker engine saved is no image archive ({error!r})", retryable=False) from error
+        with tarfile.open(archive, "r:") as tar, tar.extractfile(name) or io.BytesIO() as stream:
+            yield stream
+    except (tarfile.TarError, KeyError) as error:
+        raise RemoteError(f"what the Docker engine saved cannot be read ({error})", retryable=False) from error

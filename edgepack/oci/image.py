@@ -85,6 +85,11 @@ def assemble_image(platform: Platform, layers: tuple[Layer, ...], run: RunConfig
             "history": [{"created_by": f"edgepack {layer.kind}: {layer.title}"} for layer in layers],
         }
     )
+    return image_of(config, platform, layers)
+
+
+def image_of(config: bytes, platform: Platform, layers: tuple[Layer, ...]) -> Image:
+    """The image that has this configuration, byte for byte."""
     manifest = encode_document(
         {
             "schemaVersion": 2,

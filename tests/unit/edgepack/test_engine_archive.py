@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgepack.engine import stored_image
-from edgepack.engine_archive import saved_image, write_archive
+from edgepack.engine_archive import write_archive
 from edgepack.errors import InputError
 from edgepack.oci.validate import choose_platform
 from tests.fakes.images import ImageMaker
