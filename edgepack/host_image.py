@@ -15,12 +15,14 @@ from pathlib import Path
 
 from edgepack.base.root import APP_ROOT
 from edgepack.errors import InputError
-from edgepack.files import write_file
+from edgepack.files import exclusive, write_file
+from edgepack.oci.descriptor import digest_of, encode_document
 from edgepack.oci.platform import PLATFORMS, Platform
-from edgepack.oci.unpack import unpack_image
+from edgepack.oci.unpack import unpack_image, unpack_layers
 from edgepack.oci.validate import PlatformContent, choose_platform
 
 ELSEWHERE = "--runner docker runs it in a container"
+_OF_THE_APPLICATION = ("model", "script")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +60,46 @@ def unpack_for_host(layout: Path, folder: Path) -> UnpackedImage:
     target, folder = host_platform(), folder.resolve()
     content = choose_platform(layout, str(target))
     root = unpack_image(layout, content, folder)
-    command, environment = module_command(content, root, target, folder / f"python-{root.name[:12]}")
+    return _unpacked(content, target, root, root, folder / f"python-{root.name[:12]}")
+
+
+def unpack_beside(layout: Path, shared: Path, own: Path) -> UnpackedImage:
+    """As `unpack_for_host`, in two parts: models and script become the folder `own`, all else is below `shared`.
+
+    What is below `shared` is unpacked once for all images that have the same base, packages and agent. So images that
+    differ in models and script alone cost little, and the files that a script sees beside itself are its own.
+
+    Raises:
+        As `unpack_for_host`.
+    """
+    target, shared, own = host_platform(), shared.resolve(), own.resolve()
+    content = choose_platform(layout, str(target))
+    kinds = [layer["kind"] for layer in content.document()["layers"]]
+    pairs = list(zip(content.layers, kinds, strict=True))
+    below = [layer for layer, kind in pairs if kind not in _OF_THE_APPLICATION]
+    name = digest_of(encode_document({"layers": [layer.digest for layer in below]})).removeprefix("sha256:")
+    with exclusive(shared / f".{name}.lock"):  # one unpacks, the others wait for it
+        unpack_layers(layout, below, shared / name)
+    unpack_layers(layout, [layer for layer, kind in pairs if kind in _OF_THE_APPLICATION], own)
+    return _unpacked(content, target, shared / name, own, shared / f"python-{name[:12]}")
+
+
+def _unpacked(content: PlatformContent, target: Platform, root: Path, own: Path, starter: Path) -> UnpackedImage:
+    """The image whose system is in `root` and whose application is in `own`."""
+    command, environment = module_command(content, root, target, starter, own)
     config = content.config["config"]
     volumes = tuple(config.get("Volumes") or {})
-    working_folder = f"{root}{config.get('WorkingDir') or '/'}"
+    working_folder = f"{own}{config.get('WorkingDir') or '/'}"
     return UnpackedImage(root, tuple(command), environment, working_folder, volumes, content.config_digest)
 
 
 def module_command(
-    content: PlatformContent, root: Path, target: Platform, starter: Path
+    content: PlatformContent, root: Path, target: Platform, starter: Path, own: Path | None = None
 ) -> tuple[list[str], dict[str, str]]:
-    """The command and environment that run the image's entry point from `root`; writes the `starter` of its program."""
+    """The command and environment that run the image's entry point from `root`; writes the `starter` of its program.
+
+    `own` is where the application is, if not in `root`.
+    """
     config = content.config["config"]
     entry = [*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())]
     if not entry:
@@ -84,9 +115,10 @@ def module_command(
     if not starter.is_file() or starter.read_text() != text:
         write_file(starter, text.encode(), mode=0o755)
     environment = dict(variable.split("=", 1) for variable in config.get("Env") or ())
-    moved = {name: re.sub(rf"(^|:)/{APP_ROOT}", rf"\1{root}/{APP_ROOT}", value) for name, value in environment.items()}
-    own = {"PYTHONHOME": f"{root}/usr", "HOME": os.environ.get("HOME", "/"), "PATH": os.environ.get("PATH", "")}
-    return [str(starter), *entry[1:]], moved | own
+    place = own or root
+    moved = {name: re.sub(rf"(^|:)/{APP_ROOT}", rf"\1{place}/{APP_ROOT}", value) for name, value in environment.items()}
+    python_home = {"PYTHONHOME": f"{root}/usr", "HOME": os.environ.get("HOME", "/"), "PATH": os.environ.get("PATH", "")}
+    return [str(starter), *entry[1:]], moved | python_home
 
 
 def foreign_libraries(pid: int, root: Path) -> list[str]:

@@ -8,10 +8,12 @@ import shutil
 import tarfile
 import tempfile
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from edgepack.errors import DamagedDataError, InputError
 from edgepack.files import CHUNK_BYTES
+from edgepack.oci.descriptor import Descriptor
 from edgepack.oci.layout import blob_path
 from edgepack.oci.validate import PlatformContent
 
@@ -26,20 +28,32 @@ def unpack_image(layout: Path, content: PlatformContent, folder: Path) -> Path:
         InputError: a layer deletes files of a lower one (images that edgepack builds do not).
     """
     target = folder / content.config_digest.removeprefix("sha256:")
+    unpack_layers(layout, content.layers, target)
+    return target
+
+
+def unpack_layers(layout: Path, layers: Iterable[Descriptor], target: Path) -> bool:
+    """Unpack some layers, lowest first, as `target`, unless that is there; whether it was unpacked now.
+
+    Raises:
+        As `unpack_image`.
+    """
     if target.is_dir():
-        return target
+        return False
+    folder = target.parent
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".", suffix=".part", ignore_cleanup_errors=True) as temporary:
         root = Path(temporary, "root")
         root.mkdir()
-        for layer in content.layers:
+        for layer in layers:
             _unpack_layer(blob_path(layout, layer.digest), root)
         try:
             root.rename(target)
         except OSError:
             if not target.is_dir():  # else another process was faster with the same content
                 raise
-    return target
+            return False
+    return True
 
 
 def _unpack_layer(blob: Path, root: Path) -> None:

@@ -5,13 +5,14 @@ States are those of SDK v1. `deploying`: made or started, not ready for the firs
 service that is ready does; `deleted`. What is not `running` has a reason, for people.
 """
 
+import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgepack.models.naming import ModelReference
+from edgepack.models.naming import ModelReference, pairs_problems, text_problems
 
 DEPLOYING, RUNNING, FAILED, UNKNOWN, DELETED = "deploying", "running", "failed", "unknown", "deleted"
 PROCESS, DOCKER = "process", "docker"
@@ -23,6 +24,7 @@ LOG_LINES = 5000
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _NAME_LENGTH = range(3, 33)
+_PORTS = range(1, 65536)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,6 @@ class Service:
     image: str | None
     process_id: int | None
     container: str | None
-    folder: Path
 
     def document(self) -> dict[str, Any]:
         """For `--json`; the keys are those of the v1 service object where it had them."""
@@ -154,6 +155,28 @@ class Voice:
 
 
 SILENT = Voice()
+
+
+def request_problems(request: ServiceRequest) -> tuple[str, ...]:
+    """All that is wrong with a request as far as it can be told without looking at anything."""
+    problems = list(name_problems(request.name))
+    if request.port is not None and request.port not in _PORTS:
+        problems.append(f"port {request.port} is not one of 1 to 65535")
+    if request.runner not in RUNNERS:
+        problems.append(f"runner {request.runner!r} is not known: choose one of {', '.join(RUNNERS)}")
+    try:
+        is_loopback = ipaddress.ip_address(request.host).is_loopback
+    except ValueError:
+        problems.append(f"host {request.host!r} is not an IP address of this machine, such as {LOOPBACK} or 0.0.0.0")
+    else:
+        if not is_loopback and not request.needs_key:
+            problems.append(
+                f"host {request.host}: whoever reaches this machine could call it: add --key, or stay on {LOOPBACK}"
+            )
+    for what, pairs in (("tag", request.tags), ("property", request.properties)):
+        problems += pairs_problems(pairs, what)
+    problems += text_problems(request.description, "the description")
+    return tuple(problems)
 
 
 def name_problems(name: str) -> tuple[str, ...]:

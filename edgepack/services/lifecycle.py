@@ -1,0 +1,307 @@
+"""What is done to services: deploy, start anew, change, delete; in steps whose order survives a kill at any moment.
+
+    record "at work" -> image -> [trial beside the old life] -> old life ends -> new life begins -> ready
+      -> record "deployed"
+
+Whoever holds the service's lock first removes all lives but the recorded one: what a killed command has left behind.
+"""
+
+import contextlib
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from edgepack.errors import DamagedDataError, EdgepackError, InputError, RemoteError
+from edgepack.script_folder import Script
+from edgepack.services.access import make_keys
+from edgepack.services.container_runner import ContainerRunner
+from edgepack.services.ports import port_problem
+from edgepack.services.process_runner import ProcessRunner
+from edgepack.services.record import DOCKER, PROCESS, AccessKeys, ServiceRequest, Voice
+from edgepack.services.runner import Life, Runner
+from edgepack.services.service_image import (
+    LAYOUT,
+    ServiceImage,
+    build_image,
+    packages_digest,
+    read_recipe,
+)
+from edgepack.services.store import ServiceStore
+from edgepack.services.stored import AT_WORK, DEPLOYED, LEAVING, Instance, StoredService, without_keys
+from edgepack.services.waiting import wait_until_ready
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """All that works on the services of a workspace. `make_image` puts an image into a service's folder."""
+
+    workspace: Path
+    store: ServiceStore
+    runners: Mapping[str, Runner]
+    make_image: Callable[[Path, ServiceRequest, Path, Voice], tuple[ServiceImage, str]]
+    read_script: Callable[[Path, ServiceRequest], tuple[Script | None, str]]
+
+    def runner(self, stored: StoredService) -> Runner:
+        """The one that runs a service."""
+        return self.runners[stored.request.runner]
+
+
+def workshop_of(workspace: Path) -> Workshop:
+    """The workshop of a workspace."""
+    place = workspace.absolute()
+    runners: dict[str, Runner] = {PROCESS: ProcessRunner(place / "cache" / "roots"), DOCKER: ContainerRunner()}
+    return Workshop(place, ServiceStore(place), runners, _make_image, _read_script)
+
+
+def _make_image(workspace: Path, request: ServiceRequest, folder: Path, voice: Voice) -> tuple[ServiceImage, str]:
+    recipe = read_recipe(workspace, request)
+    return build_image(workspace, recipe, folder, voice), packages_digest(recipe)
+
+
+def _read_script(workspace: Path, request: ServiceRequest) -> tuple[Script | None, str]:
+    recipe = read_recipe(workspace, request)
+    return recipe.script, packages_digest(recipe)
+
+
+def deploy(
+    shop: Workshop, request: ServiceRequest, voice: Voice, *, overwrite: bool, wait: bool, ready_s: float
+) -> StoredService:
+    """A new service, or (`overwrite`, or one that never served) another in the place of one."""
+    with _at_work(shop, request.name, voice) as old:
+        if old is not None and _has_served(shop, old) and not overwrite:
+            raise InputError(
+                f"there is a service {request.name} already: change it with `edgepack service update`, replace it with "
+                "--overwrite, delete it, or choose another name"
+            )
+        if old is not None and old.phase == LEAVING:
+            remove(shop, old.name, delete_image=False, delete_volume=True)
+            old = None
+        if old is not None and old.request.runner != request.runner:
+            _end(shop, old)
+            old = replace(old, instance=None, port=None)
+        _check_port(shop, request, old)
+        keys = (request.keys or _keys_of(shop, old) or make_keys()) if request.needs_key else None
+        now = _now()
+        stored = StoredService(
+            without_keys(request),
+            now if old is None else old.created_utc,
+            now,
+            instance=old.instance if old else None,
+            port=request.port or (old.port if old else None),
+            was_ready=bool(old and old.was_ready),
+        )
+        return _bring_up(shop, old, stored, keys, voice, _Wish(True, None, wait, ready_s))
+
+
+def change(
+    shop: Workshop,
+    name: str,
+    alter: Callable[[StoredService], ServiceRequest],
+    voice: Voice,
+    *,
+    wait: bool,
+    ready_s: float,
+) -> StoredService:
+    """A service after `alter`: rebuilt, started anew, or only noted, as far as the change goes."""
+    with _at_work(shop, name, voice) as found:
+        old = found or shop.store.read(name)
+        request = alter(old)
+        stored = replace(old, request=without_keys(request), updated_utc=_now())
+        before = old.request
+        rebuilt = (request.models, request.inference_config) != (before.models, before.inference_config)
+        if not rebuilt and request.needs_key == before.needs_key:
+            shop.store.write(stored)
+            return stored
+        keys = (_keys_of(shop, old) or make_keys()) if request.needs_key else None
+        return _bring_up(shop, old, stored, keys, voice, _Wish(rebuilt, None, wait, ready_s))
+
+
+def start_anew(shop: Workshop, name: str, voice: Voice, *, wait: bool, ready_s: float) -> StoredService:
+    """The same image with a fresh copy of the script."""
+    with _at_work(shop, name, voice) as found:
+        old = found or shop.store.read(name)
+        if not (shop.store.place(name) / LAYOUT / "index.json").is_file():
+            raise InputError(f"service {name} was never built: deploy it again")
+        script, packages = shop.read_script(shop.workspace, old.request)
+        if old.packages and packages != old.packages:
+            voice.warn(
+                f"the packages that {name} asks for have changed, and a reload keeps those that it has; "
+                f"`edgepack service update {name} --ic FILE` builds it with the new ones"
+            )
+        stored = replace(old, updated_utc=_now())
+        return _bring_up(shop, old, stored, _keys_of(shop, old), voice, _Wish(False, script, wait, ready_s))
+
+
+def remove(shop: Workshop, name: str, *, delete_image: bool, delete_volume: bool) -> None:
+    """All of a service, with the lock held."""
+    place = shop.store.place(name)
+    try:
+        stored = shop.store.read(name)
+    except DamagedDataError:
+        for runner in (shop.runners[PROCESS],):
+            runner.sweep(place, None)
+        with contextlib.suppress(RemoteError):
+            shop.runners[DOCKER].sweep(place, None)
+            shop.runners[DOCKER].forget(place, image=delete_image, volume=delete_volume)
+    else:
+        shop.store.write(replace(stored, phase=LEAVING))
+        _end(shop, stored)
+        shop.runner(stored).forget(place, image=delete_image, volume=delete_volume)
+    shop.store.remove(name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """How a service is to be brought up: with a new image, with a fresh script, waited for."""
+
+    new_image: bool
+    script: Script | None
+    wait: bool
+    ready_s: float
+
+
+def _bring_up(
+    shop: Workshop, old: StoredService | None, stored: StoredService, keys: AccessKeys | None, voice: Voice, wish: _Wish
+) -> StoredService:
+    """Build if need be, try beside an old life that serves, then take its place."""
+    store, runner, place = shop.store, shop.runner(stored), shop.store.place(stored.name)
+    stored = replace(stored, phase=AT_WORK, failure="")
+    old_life = old.instance if old is not None else None
+    serves = old_life is not None and runner.look(place, old_life.id).is_alive
+    try:
+        store.write(stored)
+        image, packages = stored.instance, stored.packages
+        if wish.new_image or image is None:
+            made, packages = shop.make_image(shop.workspace, stored.request, place, voice)
+            image = Instance("", made.digest, made.image_id)
+        begin = _beginning(stored, place, keys, wish.script)
+        if serves:
+            _try_out(runner, begin(None, is_trial=True), voice, wish.ready_s)
+    except BaseException:
+        _restore(shop, old, stored)
+        raise
+    began_s = time.monotonic()
+    if old_life is not None:
+        runner.stop(place, old_life.id)
+    store.write_keys(stored.name, keys)
+    life = begin(stored.request.port or (stored.port if _is_free(stored, voice) else None), is_trial=False)
+    stored = replace(stored, instance=replace(image, id=life.id), packages=packages)
+    store.write(stored)
+    try:
+        runner.start(life)
+        store.write(stored)
+        runner.sweep(place, life.id)
+        if wish.wait:
+            port = wait_until_ready(runner, life, wish.ready_s, voice)
+            stored = replace(stored, port=port, was_ready=True)
+    except EdgepackError as error:
+        store.write(replace(stored, phase=DEPLOYED, failure=str(error)))
+        raise
+    stored = replace(stored, phase=DEPLOYED)
+    store.write(stored)
+    if serves and wish.wait:
+        voice.say(f"{stored.name} did not answer for {time.monotonic() - began_s:.1f} s")
+    return stored
+
+
+def _beginning(
+    stored: StoredService, place: Path, keys: AccessKeys | None, script: Script | None
+) -> Callable[..., Life]:
+    def begin(port: int | None, *, is_trial: bool) -> Life:
+        name = uuid.uuid4().hex[:12]
+        return Life(stored.name, place, name, place / LAYOUT, stored.request.host, port, keys, script, is_trial)
+
+    return begin
+
+
+def _try_out(runner: Runner, life: Life, voice: Voice, ready_s: float) -> None:
+    """Raises what `deploy` raises when it does not become ready; the life has ended then, and in any case."""
+    voice.say(f"trying the new {life.name} beside the one that serves ...")
+    try:
+        runner.start(life)
+        wait_until_ready(runner, life, ready_s, voice)
+    finally:
+        runner.stop(life.place, life.id)
+
+
+def _restore(shop: Workshop, old: StoredService | None, stored: StoredService) -> None:
+    """Nothing was changed yet: as it was before, which for a new service is nothing at all."""
+    if old is None:
+        shop.store.remove(stored.name)
+        return
+    shop.runner(old).sweep(shop.store.place(old.name), old.instance.id if old.instance else None)
+    shop.store.write(replace(old, phase=DEPLOYED))
+
+
+@contextlib.contextmanager
+def _at_work(shop: Workshop, name: str, voice: Voice) -> Iterator[StoredService | None]:
+    """Hold the service's lock, with what killed commands have left behind removed."""
+    with shop.store.locked(name, lambda: voice.say(f"another command is at work on {name}; waiting for it ...")):
+        try:
+            stored = shop.store.read_if_there(name)
+        except DamagedDataError as error:
+            voice.warn(f"{error}; what is left of it is removed")
+            remove(shop, name, delete_image=False, delete_volume=False)
+            stored = None
+        if stored is not None:
+            keep = stored.instance.id if stored.instance else None
+            shop.runner(stored).sweep(shop.store.place(name), keep)
+        yield stored
+
+
+def _end(shop: Workshop, stored: StoredService) -> None:
+    runner, place = shop.runner(stored), shop.store.place(stored.name)
+    if stored.instance is not None:
+        runner.stop(place, stored.instance.id)
+    runner.sweep(place, None)
+
+
+def _has_served(shop: Workshop, stored: StoredService) -> bool:
+    """Whether it is a service to be careful with, as against what a deployment that came to nothing has left."""
+    if stored.phase != DEPLOYED or stored.instance is None:
+        return stored.was_ready and stored.phase != LEAVING
+    return stored.was_ready or shop.runner(stored).look(shop.store.place(stored.name), stored.instance.id).is_alive
+
+
+def _check_port(shop: Workshop, request: ServiceRequest, old: StoredService | None) -> None:
+    """A chosen port that is in use is told before anything is built; the service's own is none."""
+    if request.port is None:
+        return
+    if old is not None and old.instance is not None and old.port == request.port:
+        sight = shop.runner(old).look(shop.store.place(old.name), old.instance.id)
+        if sight.is_alive and sight.port == request.port:
+            return
+    problem = port_problem(request.host, request.port)
+    if problem:
+        own = next((name for name in shop.store.names() if _port_of(shop, name) == request.port), None)
+        named = f" (service {own})" if own else ""
+        raise InputError(f"{problem}{named}: choose another with --port, or leave it out for a free one")
+
+
+def _port_of(shop: Workshop, name: str) -> int | None:
+    try:
+        stored = shop.store.read(name)
+    except EdgepackError:
+        return None
+    return stored.port
+
+
+def _is_free(stored: StoredService, voice: Voice) -> bool:
+    """Whether the port that the service got by itself can be had again; it is not insisted on."""
+    if stored.port is None:
+        return False
+    problem = port_problem(stored.request.host, stored.port)
+    if problem:
+        voice.warn(f"{problem}: {stored.name} gets another one")
+    return problem is None
+
+
+def _keys_of(shop: Workshop, stored: StoredService | None) -> AccessKeys | None:
+    return shop.store.read_keys(stored.name) if stored is not None and stored.request.needs_key else None
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
