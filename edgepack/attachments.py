@@ -19,7 +19,7 @@ from edgepack.oci.artifact import (
     json_object,
     parse_attachment,
 )
-from edgepack.oci.descriptor import INDEX, Descriptor, digest_of, encode_document, parse_descriptor
+from edgepack.oci.descriptor import INDEX, MANIFEST, Descriptor, digest_of, encode_document, parse_descriptor
 from edgepack.oci.layout import blob_path
 
 FOLDER = "attachments"
@@ -28,9 +28,14 @@ _KINDS = {
     COSIGN_SIGNATURE: "dev.cosignproject.cosign/sigs",
     COSIGN_ATTESTATION: "dev.cosignproject.cosign/atts",
 }
-_IMAGE_KIND = "dev.cosignproject.cosign/imageIndex"
+_IMAGE_KINDS = {INDEX: "dev.cosignproject.cosign/imageIndex", MANIFEST: "dev.cosignproject.cosign/image"}
 _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 _MOST_BYTES = 64 * 1024 * 1024
+
+
+def attachments_folder(layout: Path) -> Path:
+    """Where the attachments of the image in `layout` are: beside it."""
+    return layout.with_name(FOLDER if layout.name == "image" else f"{layout.name}.{FOLDER}")
 
 
 def write_attachments(folder: Path, attached: Attached) -> None:
@@ -82,7 +87,7 @@ def _read_one(folder: Path, entry: Descriptor, attached: Attached) -> Attachment
 
 def _layout_index(attached: Attached) -> bytes:
     subject = attached.subject
-    entries = [_entry(subject, {_KIND: _IMAGE_KIND})]
+    entries = [_entry(subject, {_KIND: _IMAGE_KINDS.get(subject.media_type, _IMAGE_KINDS[INDEX])})]
     for each in attached.attachments:
         kind = _KINDS.get(each.artifact_type)
         entries.append({**_entry(each.descriptor, {_KIND: kind} if kind else {}), "artifactType": each.artifact_type})

@@ -104,8 +104,9 @@ class Attached:
 
     @property
     def subject(self) -> Descriptor:
-        """The index that this is about."""
-        return Descriptor(INDEX, digest_of(self.index), len(self.index))
+        """The index that this is about; in a registry it may also be the only manifest of an image."""
+        kind = json_object(self.index, digest_of(self.index)).get("mediaType", INDEX)
+        return Descriptor(str(kind), digest_of(self.index), len(self.index))
 
     @property
     def subjects(self) -> dict[str, Descriptor]:
