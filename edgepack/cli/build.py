@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from edgepack.cli.build_steps import BuildSteps, step_options, take_steps
+from edgepack.cli.build_steps import BuildSteps, check_steps, signing_key, step_options, take_steps
+from edgepack.cli.builder_choice import builder_options, chosen_builder
 from edgepack.cli.session import Session, find_project, pass_session
 
 
@@ -23,6 +24,7 @@ from edgepack.cli.session import Session, find_project, pass_session
 @click.option("-t", "--tag", "image", metavar="REF", help="Name of the image: REGISTRY/NAME:TAG.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Where to write. Default: dist.")
 @click.option("--base", metavar="BASE", help="Base file system: debian:bookworm (default) or debian:trixie.")
+@builder_options
 @click.option("--lock", "update_lock", is_flag=True, help="Resolve packages and base anew and rewrite the locks.")
 @click.option("--locked", "frozen_lock", is_flag=True, help="Fail rather than resolve: the locks must be up to date.")
 @click.option("--offline", is_flag=True, help="Use the cache only.")
@@ -39,6 +41,9 @@ def build_command(
     image: str | None,
     output: Path | None,
     base: str | None,
+    builder: str,
+    dockerfile: Path | None,
+    build_network: str | None,
     update_lock: bool,
     frozen_lock: bool,
     offline: bool,
@@ -55,7 +60,7 @@ def build_command(
         raise click.UsageError("--lock and --locked exclude each other.")
     if update_lock and offline:
         raise click.UsageError("--lock needs the network, which --offline forbids.")
-    from edgepack import build as builder
+    from edgepack import build as verb
     from edgepack.assembly import read_assembly
     from edgepack.project import BuildOptions
 
@@ -64,9 +69,10 @@ def build_command(
     folder = here if named else find_project(here) or here
     platforms = None if platform is None else [part.strip() for part in platform.split(",") if part.strip()]
     output = output or folder / "dist"
-    options = BuildOptions(models, inference_config, platforms, image, base, output, session.workspace)
+    options = BuildOptions(models, inference_config, platforms, image, base, output, session.workspace, dockerfile)
     assembly = read_assembly(folder, options, os.environ)
-    settings = builder.BuildSettings(
+    make_images = chosen_builder(builder, build_network, assembly, output, session)
+    settings = verb.BuildSettings(
         session.workspace,
         output,
         update_lock,
@@ -75,13 +81,17 @@ def build_command(
         layered,
         session.say,
         session.warn,
+        make_images,
     )
     if dry_run:
-        plan = builder.dry_run(assembly, settings)
+        plan = verb.dry_run(assembly, settings)
         session.result(plan, _plan_text(plan))
         return
-    report = builder.build(assembly, settings)
-    done = take_steps(BuildSteps(**steps), report, output, session)
+    wanted = BuildSteps(**steps)
+    check_steps(wanted, [str(recipe.image) for recipe in assembly.recipes.values()])
+    key = signing_key(wanted, session)
+    report = verb.build(assembly, settings)
+    done = take_steps(wanted, report, output, session, key)
     session.result(report | done, _report_text(report, output, layered=layered))
 
 

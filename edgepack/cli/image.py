@@ -1,4 +1,4 @@
-"""`edgepack inspect`, `edgepack verify` and `edgepack load`: a built image, looked at, checked, handed to an engine."""
+"""`edgepack inspect`, `edgepack verify` and `edgepack load`: an image, looked at, checked, handed to an engine."""
 
 import json
 from pathlib import Path
@@ -6,10 +6,12 @@ from typing import Any
 
 import click
 
+from edgepack.cli.remote import fetched_layout, insecure_option, open_registry, remote_reference
 from edgepack.cli.session import Session, pass_session
 from edgepack.cli.text import layer_lines
 
 _FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+_TARGET = click.argument("target", metavar="DIR|REF")
 
 
 def _layout(folder: Path) -> Path:
@@ -31,16 +33,27 @@ def _built_name(layout: Path) -> str:
 
 
 @click.command("inspect")
-@_FOLDER
+@_TARGET
+@insecure_option
 @pass_session
-def inspect_command(session: Session, folder: Path) -> None:
-    """Show the platforms, layers, sizes and digests of the image in DIR (a layout, or a build's output)."""
-    from edgepack.oci.validate import read_layout
+def inspect_command(session: Session, target: str, insecure: bool) -> None:
+    """Show the platforms, layers, sizes and digests of an image.
 
-    layout = _layout(folder)
-    content = read_layout(layout)
+    It is in DIR (a layout, or a build's output), or in a registry: REGISTRY/NAME[:TAG][@DIGEST].
+    """
+    from edgepack.oci.validate import read_layout
+    from edgepack.pull import remote_content
+
+    reference = remote_reference(target)
+    if reference is None:
+        shown = str(_layout(Path(target)))
+        content = read_layout(_layout(Path(target)))
+    else:
+        shown = str(reference)
+        with open_registry(reference, insecure=insecure, say=session.say) as registry:
+            content = remote_content(registry)
     platforms = {platform.name: platform.document() for platform in content.platforms}
-    lines = [f"{layout}  {content.index.digest}"]
+    lines = [f"{shown}  {content.index.digest}"]
     for name, image in platforms.items():
         lines.append(f"{name}  {image['size_bytes'] / 1e6:.1f} MB  {image['digest']}")
         lines += layer_lines(image["layers"])
@@ -50,18 +63,47 @@ def inspect_command(session: Session, folder: Path) -> None:
 
 
 @click.command("verify")
-@_FOLDER
+@_TARGET
+@click.option(
+    "--key",
+    "key_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Public key, PEM: it must have signed the image, its bills of materials and its provenance.",
+)
+@insecure_option
 @pass_session
-def verify_command(session: Session, folder: Path) -> None:
-    """Recompute every digest of the image in DIR from its bytes."""
-    from edgepack.oci.validate import verify_layout
+def verify_command(session: Session, target: str, key_file: Path | None, insecure: bool) -> None:
+    """Recompute every digest of an image from its bytes, and with --key check who signed it.
 
-    layout = _layout(folder)
-    content = verify_layout(layout)
+    It is in DIR (a layout, or a build's output), or in a registry, from which all of it is fetched:
+    REGISTRY/NAME[:TAG][@DIGEST].
+    """
+    from edgepack.cli.sign import check_document, read_verifying_key
+    from edgepack.oci.validate import verify_layout
+    from edgepack.sign import CheckedDocuments, check_layout, check_remote
+
+    key = read_verifying_key(key_file)
+    reference = remote_reference(target)
+    checked = CheckedDocuments(())
+    if reference is None:
+        shown = str(_layout(Path(target)))
+        content = verify_layout(_layout(Path(target)))
+        checked = check_layout(_layout(Path(target)), key)
+    else:
+        shown = str(reference)
+        with fetched_layout(session, reference, insecure=insecure) as layout:
+            content = verify_layout(layout)
+        if key is not None:
+            with open_registry(reference, insecure=insecure, say=session.say) as registry:
+                checked = check_remote(registry, content.index.digest, key)
     names = [platform.name for platform in content.platforms]
+    lines = [f"{shown}: sound ({', '.join(names)}; {content.index.digest})"]
+    if checked.signed:
+        lines.append(f"signed with {key_file} as {', '.join(dict.fromkeys(checked.signed.names))}")
+        lines += [f"  {name}" for name in checked.signed.documents]
     session.result(
-        {"digest": content.index.digest, "platforms": names, "ok": True},
-        f"{layout}: sound ({', '.join(names)}; {content.index.digest})",
+        {"digest": content.index.digest, "platforms": names, "ok": True, **check_document(checked, key_file)},
+        "\n".join(lines),
     )
 
 

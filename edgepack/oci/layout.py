@@ -70,11 +70,11 @@ def finish_layout(layout: Path, entry: Descriptor, wanted: set[str]) -> None:
     _remove_others(layout, wanted)
 
 
-def read_document(layout: Path, descriptor: Descriptor) -> dict[str, Any]:
-    """The JSON document that `descriptor` points at.
+def read_blob(layout: Path, descriptor: Descriptor) -> bytes:
+    """The bytes of a small blob.
 
     Raises:
-        DamagedDataError: it is missing, its digest or size is another, or it is no JSON object.
+        DamagedDataError: it is missing, or its digest or size is another.
     """
     path = blob_path(layout, descriptor.digest)
     try:
@@ -85,7 +85,16 @@ def read_document(layout: Path, descriptor: Descriptor) -> dict[str, Any]:
         raise DamagedDataError(f"{path}: its bytes have digest {digest_of(content)}; build the image again")
     if len(content) != descriptor.size:
         raise DamagedDataError(f"{path}: {len(content)} bytes instead of {descriptor.size}; build the image again")
-    return _json_object(content, path)
+    return content
+
+
+def read_document(layout: Path, descriptor: Descriptor) -> dict[str, Any]:
+    """The JSON document that `descriptor` points at.
+
+    Raises:
+        DamagedDataError: it is missing, its digest or size is another, or it is no JSON object.
+    """
+    return _json_object(read_blob(layout, descriptor), blob_path(layout, descriptor.digest))
 
 
 def read_index(layout: Path) -> tuple[Descriptor, tuple[Descriptor, ...]]:

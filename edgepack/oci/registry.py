@@ -45,7 +45,8 @@ class PushedBlob:
 class Registry:
     """The repository that `reference` names. A context manager.
 
-    `insecure` allows plain HTTP and any certificate. `say` is told of every repetition. `environment` is that of the
+    `insecure` allows plain HTTP and any certificate. `writes` asks for the right to write from the beginning, as is
+    needed to read what may not be there yet. `say` is told of every repetition. `environment` is that of the
     process: where logins are kept. `clock` and `transport` stand in for time and network.
     """
 
@@ -54,6 +55,7 @@ class Registry:
         reference: ImageReference,
         *,
         insecure: bool = False,
+        writes: bool = False,
         say: Callable[[str], None] = lambda _text: None,
         environment: Mapping[str, str] = os.environ,
         clock: Clock | None = None,
@@ -65,7 +67,7 @@ class Registry:
             reference, environment, insecure=insecure, say=say, clock=clock, transport=transport
         )
         self._piece_bytes = piece_bytes
-        self._pull = frozenset({repository_scope(reference.repository, push=False)})
+        self._pull = frozenset({repository_scope(reference.repository, push=writes)})
         self._push = frozenset({repository_scope(reference.repository, push=True)})
 
     def __enter__(self) -> Self:
@@ -103,10 +105,10 @@ class Registry:
             raise RemoteError(f"{what}: has media type {media_type!r}, which is no image", retryable=False)
         return Descriptor(media_type, digest, len(reply.body)), reply.body
 
-    def digest_of_tag(self, tag: str) -> str | None:
-        """What a tag means now, without its content; None if there is no such tag, or the registry does not say."""
+    def manifest_digest(self, tag_or_digest: str) -> str | None:
+        """What a tag means now, without its content; None if it is not there, or the registry does not say."""
         try:
-            reply = self._head(f"manifests/{tag}", {"Accept": ", ".join(MANIFESTS)})
+            reply = self._head(f"manifests/{tag_or_digest}", {"Accept": ", ".join(MANIFESTS)})
         except RegistryRefusal as error:
             if error.status == 404:
                 return None

@@ -55,12 +55,14 @@ class PlatformContent:
     def document(self) -> dict[str, Any]:
         """Digest, size, layers and configuration. Kind and title of a layer are read from the image's history."""
         history = self.config.get("history")
-        steps = history if isinstance(history, list) else []
+        listed = [step for step in history if isinstance(step, dict)] if isinstance(history, list) else []
+        steps = [step for step in listed if not step.get("empty_layer")]
         run = self.config.get("config")
         layers = []
         for layer, step in zip_longest(self.layers, steps[: len(self.layers)]):
-            made_by = str(step.get("created_by", "")) if isinstance(step, dict) else ""
-            kind, _, title = made_by.removeprefix("edgepack ").partition(": ")
+            made_by = str(step.get("created_by", "")) if step else ""
+            is_own = made_by.startswith("edgepack ")
+            kind, _, title = made_by.removeprefix("edgepack ").partition(": ") if is_own else ("", "", made_by[:60])
             layers.append({"kind": kind, "title": title, "digest": layer.digest, "size_bytes": layer.size})
         return {
             "digest": self.descriptor.digest,
@@ -188,8 +190,14 @@ def _platform_problems(platform: PlatformContent) -> Iterator[str]:
     if len(platform.diff_ids) != len(platform.layers):
         yield f"{platform.name}: {len(platform.layers)} layers, but {len(platform.diff_ids)} diff_ids"
     expected = platform.descriptor.platform
-    if expected and platform_name(expected) != platform.name:
+    if expected and not _agree(expected, platform.config):
         yield f"{platform.name}: the index calls this image {expected}"
+
+
+def _agree(platform: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
+    """Whether an index and a configuration may mean the same platform: many images name the variant in one of them."""
+    variants = {str(each["variant"]) for each in (platform, config) if each.get("variant")}
+    return len(variants) < 2 and all(platform.get(key) == config.get(key) for key in ("os", "architecture"))
 
 
 def _layer_problems(layout: Path, layer: Descriptor, diff_id: str | None) -> Iterator[str]:

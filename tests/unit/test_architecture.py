@@ -30,11 +30,13 @@ LAYERS = (
     # shells
     ("edgepack.download", "edgepack.base.debian", "edgepack.oci", "edgepack.models"),
     ("edgepack.base.image_documents", "edgepack.base.image_source", "edgepack.base.image_lock"),
-    ("edgepack.signing", "edgepack.attachments"),
+    ("edgepack.signing", "edgepack.attachments", "edgepack.remote_attachments"),
     ("edgepack.host_image",),
     ("edgepack.engine_archive", "edgepack.engine_connection"),
     ("edgepack.hub_client",),
     ("edgepack.hub_calls",),
+    ("edgepack.resolve.uv",),
+    ("edgepack.resolve.supply",),
     ("edgepack.resolve.index", "edgepack.script_folder", "edgepack.project_file"),
     ("edgepack.project",),
     ("edgepack.assembly",),
@@ -43,8 +45,9 @@ LAYERS = (
     ("edgepack.sbom", "edgepack.provenance", "edgepack.licences"),
     ("edgepack.image_documents",),
     ("edgepack.layer_making", "edgepack.image_making", "edgepack.build_output", "edgepack.dockerfile"),
+    ("edgepack.engine_images",),
     # verbs: they never import each other
-    ("edgepack.build", "edgepack.engine", "edgepack.scaffold"),
+    ("edgepack.build", "edgepack.engine", "edgepack.scaffold", "edgepack.push", "edgepack.pull"),
     ("edgepack.docker_build", "edgepack.smoke_test", "edgepack.doctor"),
     ("edgepack.deploy", "edgepack.deploy_progress"),
     # local services: values and logic, the verbs (which build), the command line
@@ -55,6 +58,8 @@ LAYERS = (
 VERBS = (
     "edgepack.build",
     "edgepack.engine",
+    "edgepack.push",
+    "edgepack.pull",
     "edgepack.scaffold",
     "edgepack.deploy",
     "edgepack.deploy_progress",
@@ -63,6 +68,7 @@ VERBS = (
     "edgepack.doctor",
 )
 PURE = (
+    "edgepack.layer_groups",
     "edgepack.oci.descriptor",
     "edgepack.oci.platform",
     "edgepack.oci.image",
