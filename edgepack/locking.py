@@ -71,9 +71,7 @@ def locks_for(
     say("Resolving packages and base ...")
     made = _make_locks(recipe, requests, inputs, downloader, offline)
     for platform, lock in made.items():
-        from edgepack.resolve.index import marker_of
-
-        text = encode_lock(lock, marker_of(target_of(platform, lock.python, lock.debian)))
+        text = encode_lock(lock, lock.target(platform).marker)
         write_file(lock_path(recipe, platform), text.encode())
     return made
 

@@ -13,11 +13,7 @@ from edgepack.base.base_image import SuppliedPackage
 
 _OTHER_NAMES = {
     "beautifulsoup4": "bs4",
-    "cffi": "cffi-backend",
-    "gdal": "gdal",
-    "gpiozero": "gpiozero",
     "msgpack-python": "msgpack",
-    "netcdf4": "netcdf4",
     "opencv-contrib-python": "opencv",
     "opencv-contrib-python-headless": "opencv",
     "opencv-python": "opencv",
@@ -33,7 +29,6 @@ _OTHER_NAMES = {
     "ruamel-yaml-clib": "ruamel.yaml.clib",
     "scikit-image": "skimage",
     "scikit-learn": "sklearn",
-    "smbus": "smbus",
 }
 
 

@@ -4,26 +4,23 @@ uv solves once for all platforms together, from the metadata of the index, for a
 here. It runs nothing of the target. Which wheel each platform takes is chosen from its answer by `lock.select_wheels`.
 """
 
-import os
 import re
-import subprocess
-import sys
 import tempfile
-import tomllib
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from edgepack.download import trusted_roots
+from edgepack.base.base_image import SuppliedPackage
 from edgepack.errors import InputError, RemoteError
 from edgepack.resolve.conda_env import PackageRequests
 from edgepack.resolve.conda_names import GPU_ONLY, LINKED_TO_GPU, NUMPY_2_SINCE
 from edgepack.resolve.lock import NoWheel, Target, Wheel, select_wheels
+from edgepack.resolve.supply import Patches, Supply, absence, decide, missing_wheels, split_supplied
+from edgepack.resolve.uv import Question, ask, asked_names
 
 _NETWORK = re.compile(
     r"Failed to fetch|error sending request|Could not connect|dns error|Request failed|timed out|"
@@ -40,11 +37,6 @@ _NO_WHEEL = re.compile(
 )
 
 
-def marker_of(target: Target) -> str:
-    """The environment marker that is true on the target's platform alone."""
-    return f"sys_platform == 'linux' and platform_machine == '{target.platform.machine}'"
-
-
 def resolve(
     requests: PackageRequests, targets: Sequence[Target], where: str, *, offline: bool = False
 ) -> dict[Target, tuple[Wheel, ...]]:
@@ -55,45 +47,92 @@ def resolve(
             every such package is named.
         RemoteError: the index cannot be reached.
     """
+    return resolve_with(requests, targets, where, {}, offline=offline).wheels
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """What each target takes: wheels of the index, and packages that Debian supplies."""
+
+    wheels: dict[Target, tuple[Wheel, ...]]
+    supplied: dict[Target, tuple[SuppliedPackage, ...]]
+
+
+def resolve_with(
+    requests: PackageRequests,
+    targets: Sequence[Target],
+    where: str,
+    supplies: Mapping[Target, Supply],
+    *,
+    offline: bool = False,
+) -> Solution:
+    """As `resolve`, where `supplies` tells for some targets what may come from Debian instead of the index."""
     requests = replace(requests, options=tuple(_absolute(requests)))
-    requirements, left_out = requests.requirements, GPU_ONLY
-    solved = _run_uv(_project(requirements, targets, left_out), requests.options, offline)
-    if isinstance(solved, dict) and any(package["name"] in LINKED_TO_GPU for package in solved["packages"]):
-        left_out = ()
-        solved = _run_uv(_project(requirements, targets, left_out), requests.options, offline)
-    if isinstance(solved, dict) and _breaks_on_numpy_2(solved):
-        requirements = (*requirements, "numpy<2")
-        solved = _run_uv(_project(requirements, targets, left_out), requests.options, offline)
+    question = Question(requests.requirements, tuple(targets), GPU_ONLY, requests.options, offline=offline)
+    patches = Patches()
+    solved = _solve(question, patches)
+    while new := [
+        each for each in missing_wheels(solved, supplies) if not patches.has(each.target, canonicalize_name(each.name))
+    ]:
+        for missing in new:
+            decide(patches, missing, supplies[missing.target], question)
+        solved = _solve(question, patches)
+    absent = [
+        f"{_no_wheel_text(missing, [missing], where)}; {absence(missing, supplies[target], requests.requirements)}"
+        for (target, _), missing in patches.absent.items()
+    ]
     if isinstance(solved, str):
+        InputError.raise_if_any(absent)
         raise _uv_error(solved, requests, targets, where, offline)
-    found: dict[Target, tuple[Wheel, ...]] = {}
-    missing: dict[tuple[str, str], list[NoWheel]] = {}
+    solution = Solution({}, {})
+    lacking: dict[tuple[str, str], list[NoWheel]] = {}
     for target in targets:
-        found[target], without = select_wheels(solved, target)
+        wheels, without = select_wheels(solved, target)
+        solution.wheels[target], solution.supplied[target] = split_supplied(wheels, target, patches)
         for package in without:
-            missing.setdefault((package.name, package.version), []).append(package)
+            lacking.setdefault((package.name, package.version), []).append(package)
     InputError.raise_if_any(
-        _no_wheel(
-            name,
-            version,
-            [str(package.target.platform) for package in packages],
-            packages[0].has_source,
-            _version_with_wheel(name, version, requests, targets, offline),
-            name in _asked(requests.requirements),
-            targets[0],
-            where,
-        )
-        for (name, version), packages in missing.items()
+        [
+            *absent,
+            *(
+                _no_wheel(
+                    packages,
+                    _version_with_wheel(name, version, requests, targets, offline),
+                    name in asked_names(requests.requirements),
+                    where,
+                )
+                for (name, version), packages in lacking.items()
+            ),
+        ]
     )
-    return found
+    return solution
+
+
+def _solve(question: Question, patches: Patches) -> dict[str, Any] | str:
+    """One solution for all targets; what is never taken on a device, and what numpy 2 would break, is seen to."""
+    with tempfile.TemporaryDirectory(prefix="edgepack-") as folder:
+        question = replace(
+            question,
+            options=(*question.options, *patches.write_stubs(Path(folder))),
+            constraints=patches.constraints(),
+            overrides=patches.overrides(),
+        )
+        solved = ask(question)
+        if isinstance(solved, dict) and any(package["name"] in LINKED_TO_GPU for package in solved["packages"]):
+            question = replace(question, without=())
+            solved = ask(question)
+        if isinstance(solved, dict) and _breaks_on_numpy_2(solved):
+            solved = ask(replace(question, requirements=(*question.requirements, "numpy<2")))
+        return solved
 
 
 def _breaks_on_numpy_2(solved: dict[str, Any]) -> bool:
     """Has the solution numpy 2 beside a package whose wheels were built for numpy 1?"""
-    versions = {package["name"]: Version(package["version"]) for package in solved["packages"]}
-    if "numpy" not in versions or versions["numpy"] < Version("2"):
+    found = [(package["name"], Version(package["version"])) for package in solved["packages"]]
+    versions = [(name, version) for name, version in found if version.local != "debian"]
+    if not any(name == "numpy" and version >= Version("2") for name, version in versions):
         return False
-    return any(name in versions and versions[name] < Version(since) for name, since in NUMPY_2_SINCE.items())
+    return any(name in NUMPY_2_SINCE and version < Version(NUMPY_2_SINCE[name]) for name, version in versions)
 
 
 def _absolute(requests: PackageRequests) -> Iterator[str]:
@@ -103,68 +142,6 @@ def _absolute(requests: PackageRequests) -> Iterator[str]:
         is_path = before in ("--index-url", "--extra-index-url", "--find-links") and "://" not in option
         yield str(Path(requests.folder, option).absolute()) if is_path else option
         before = option
-
-
-def _asked(requirements: Sequence[str]) -> set[str]:
-    return {canonicalize_name(Requirement(text).name) for text in requirements}
-
-
-def _project(requirements: Sequence[str], targets: Sequence[Target], without: Sequence[str]) -> dict[str, Any]:
-    asked = _asked(requirements)
-    markers = [f"{marker_of(target)} and implementation_name == 'cpython'" for target in targets]
-    unusable = [f"{name} ; sys_platform == 'never'" for name in without if name not in asked]
-    return {
-        "project": {
-            "name": "edgepack-image",
-            "version": "0",
-            "requires-python": f"=={targets[0].python}.*",
-            "dependencies": list(requirements),
-        },
-        "tool": {
-            "uv": {
-                "environments": markers,
-                "required-environments": markers,
-                "override-dependencies": unusable,
-            }
-        },
-    }
-
-
-def _run_uv(project: dict[str, Any], options: Sequence[str], offline: bool) -> dict[str, Any] | str:
-    """The resolver's lock, or what it said when there is none."""
-    import tomli_w
-    from uv import find_uv_bin
-
-    with tempfile.TemporaryDirectory(prefix="edgepack-") as folder:
-        Path(folder, "pyproject.toml").write_text(tomli_w.dumps(project))
-        python = project["project"]["requires-python"].removeprefix("==").removesuffix(".*")
-        command = [
-            find_uv_bin(),
-            "pip",
-            "compile",
-            "pyproject.toml",
-            "--universal",
-            "--format",
-            "pylock.toml",
-        ]
-        command += ["--python-version", python, "--python", sys.executable, "--no-header", "--color", "never"]
-        command += ["--output-file", "pylock.toml", "--quiet", *options, *(["--offline"] if offline else [])]
-        ignored = ("VIRTUAL_ENV", "UV_NO_CONFIG")  # the latter would hide the platforms and overrides in pyproject.toml
-        environment = {name: value for name, value in os.environ.items() if name not in ignored}
-        if trusted_roots() is not None:  # trust what this machine trusts; the older and the newer name of the switch
-            environment = {"UV_NATIVE_TLS": "true", "UV_SYSTEM_CERTS": "true"} | environment
-        result = subprocess.run(
-            command,
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-        )
-        if result.returncode != 0:
-            return result.stderr.strip()
-        return tomllib.loads(Path(folder, "pylock.toml").read_text())
 
 
 def _uv_error(
@@ -180,13 +157,10 @@ def _uv_error(
     without = _NO_WHEEL.search(plain)
     if without:
         name, version, marker = without.groups()
-        platforms = [str(target.platform) for target in targets if target.platform.machine in (marker or plain)] or [
-            str(target.platform) for target in targets
-        ]
+        lacking = [target for target in targets if target.platform.machine in (marker or plain)] or targets
         other = _version_with_wheel(name, version, requests, targets, offline)
-        return InputError(
-            _no_wheel(name, version, platforms, False, other, name in _asked(requests.requirements), targets[0], where)
-        )
+        packages = [NoWheel(name, version, target, False) for target in lacking]
+        return InputError(_no_wheel(packages, other, name in asked_names(requests.requirements), where))
     shown = text.replace("edgepack-image", "your environment")
     return InputError(f"{where}: the packages do not fit together on all platforms; change the versions:\n{shown}")
 
@@ -205,22 +179,22 @@ def _unknown_package(name: str, requests: PackageRequests, where: str) -> str:
     )
 
 
-def _no_wheel(
-    name: str,
-    version: str,
-    platforms: Sequence[str],
-    has_source: bool,
-    other: str | None,
-    direct: bool,
-    target: Target,
-    where: str,
-) -> str:
+def _no_wheel_text(package: NoWheel, packages: Sequence[NoWheel], where: str) -> str:
+    target = package.target
     text = (
-        f"{where}: {name} {version} has no wheel for {' and '.join(platforms)} "
+        f"{where}: {package.name} {package.version} has no wheel for "
+        f"{' and '.join(str(each.target.platform) for each in packages)} "
         f"(Python {target.python}, glibc 2.{target.glibc_minor})"
-    )
-    if has_source:
+    ).replace("  ", " ")
+    if package.has_source:
         text += ", only source code, which would have to be compiled on the target"
+    return text
+
+
+def _no_wheel(packages: Sequence[NoWheel], other: str | None, direct: bool, where: str) -> str:
+    """What to say of a package, of one version, that has no wheel for some targets; `other` is a version that has."""
+    text = _no_wheel_text(packages[0], packages, where)
+    name, version = packages[0].name, packages[0].version
     if other and direct:
         return f"{text}; version {other} has wheels for all platforms: ask for {name}=={other}"
     if other:
@@ -237,8 +211,8 @@ def _version_with_wheel(
     """The lowest newer version of a package that has wheels for all targets, else the highest older one, else None."""
     only_wheels = [*requests.options, "--only-binary", ":all:"]
     for operator, resolution in ((">", "lowest-direct"), ("<", "highest")):
-        project = _project([f"{name}{operator}{version}"], targets, GPU_ONLY)
-        solved = _run_uv(project, [*only_wheels, "--resolution", resolution], offline)
+        options = (*only_wheels, "--resolution", resolution)
+        solved = ask(Question((f"{name}{operator}{version}",), tuple(targets), GPU_ONLY, options, offline=offline))
         if isinstance(solved, dict):
             for package in solved["packages"]:
                 if canonicalize_name(package["name"]) == canonicalize_name(name):

@@ -98,6 +98,11 @@ class Target:
             "sys_platform": "linux",
         }
 
+    @property
+    def marker(self) -> str:
+        """The environment marker that is true on the target's platform alone."""
+        return f"sys_platform == 'linux' and platform_machine == '{self.platform.machine}'"
+
     def tags(self) -> tuple[Tag, ...]:
         """The wheel tags that the target takes, best first."""
         machine = self.platform.machine

@@ -18,8 +18,8 @@ LAYERS = (
     ("edgepack.oci.reference", "edgepack.oci.image", "edgepack.models.record", "edgepack.deployment.problem"),
     # formats and pure logic
     ("edgepack.files", "edgepack.yaml_text"),
-    ("edgepack.layers.entry", "edgepack.base.apt", "edgepack.inference_config"),
-    ("edgepack.resolve.conda_names", "edgepack.resolve.match_spec", "edgepack.resolve.system_names"),
+    ("edgepack.layers.entry", "edgepack.base.apt", "edgepack.inference_config", "edgepack.deployment_targets"),
+    ("edgepack.resolve.conda_names", "edgepack.layer_groups", "edgepack.resolve.match_spec", "edgepack.resolve.system_names"),
     ("edgepack.resolve.package_requests",),
     ("edgepack.resolve.pip_lines",),
     ("edgepack.base.release", "edgepack.base.choice", "edgepack.base.base_image"),
@@ -47,7 +47,7 @@ LAYERS = (
     ("edgepack.layer_making", "edgepack.image_making", "edgepack.build_output", "edgepack.dockerfile"),
     ("edgepack.engine_images",),
     # verbs: they never import each other
-    ("edgepack.build", "edgepack.engine", "edgepack.scaffold", "edgepack.push", "edgepack.pull"),
+    ("edgepack.build", "edgepack.engine", "edgepack.scaffold", "edgepack.push", "edgepack.pull", "edgepack.sign"),
     ("edgepack.docker_build", "edgepack.smoke_test", "edgepack.doctor"),
     ("edgepack.deploy", "edgepack.deploy_progress"),
     # local services: values and logic, the verbs (which build), the command line
@@ -61,6 +61,7 @@ VERBS = (
     "edgepack.push",
     "edgepack.pull",
     "edgepack.scaffold",
+    "edgepack.sign",
     "edgepack.deploy",
     "edgepack.deploy_progress",
     "edgepack.docker_build",
@@ -94,6 +95,8 @@ PURE = (
     "edgepack.base.image_documents",
     "edgepack.base.python_packages",
     "edgepack.inference_config",
+    "edgepack.deployment_config",
+    "edgepack.deployment_targets",
     "edgepack.resolve.conda_env",
     "edgepack.resolve.conda_names",
     "edgepack.resolve.match_spec",

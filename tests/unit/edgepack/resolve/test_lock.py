@@ -10,7 +10,6 @@ from packaging.tags import Tag, parse_tag
 from edgepack.base.apt import DebPackage
 from edgepack.errors import DamagedDataError
 from edgepack.oci.platform import AMD64, ARM64, Platform
-from edgepack.resolve.index import marker_of
 from edgepack.resolve.lock import (
     NoWheel,
     PlatformLock,
@@ -41,20 +40,20 @@ TARGETS = {platform: Target(platform, "3.11", "3.11.2", 36) for platform in (AMD
 
 
 def test_what_is_written_is_read() -> None:
-    text = encode_lock(LOCK, marker_of(TARGETS[ARM64]))
+    text = encode_lock(LOCK, TARGETS[ARM64].marker)
     assert parse_lock(text, "x") == LOCK
-    assert encode_lock(LOCK, marker_of(TARGETS[ARM64])) == text
+    assert encode_lock(LOCK, TARGETS[ARM64].marker) == text
 
 
 def test_other_tools_accept_a_lock() -> None:
-    document = tomllib.loads(encode_lock(LOCK, marker_of(TARGETS[ARM64])))
+    document = tomllib.loads(encode_lock(LOCK, TARGETS[ARM64].marker))
     lock = Pylock.from_dict(document)
     assert [str(package.name) for package in lock.packages] == ["one", "two"]
     chosen = lock.select(environment=TARGETS[ARM64].environment(), tags=TARGETS[ARM64].tags())  # type: ignore[arg-type]
     assert len(list(chosen)) == 2
 
 
-GOOD = encode_lock(LOCK, marker_of(TARGETS[ARM64]))
+GOOD = encode_lock(LOCK, TARGETS[ARM64].marker)
 
 
 @pytest.mark.parametrize(
