@@ -5,28 +5,32 @@ from typing import Any
 
 import click
 
-from edgepack.deployment.manifest_check import DOCUMENT, Finding, ManifestCheck
+from edgepack.deployment.manifest_check import DOCUMENT, Finding, ManifestCheck, printable
 
 Checks = Sequence[tuple[str, ManifestCheck]]
 
 _WIDTH = 110
 _COLORS = {"error": "red", "warning": "yellow"}
 _KINDS = {"deployment": "deployment manifest", "layer": "layered deployment", "template": "template", "none": "no JSON"}
+_KINDS |= {"unread": "not read"}
 
 
 def checks_lines(checks: Checks, *, with_excerpts: bool, quiet: bool) -> Iterator[str]:
     """`FILE:LINE:COLUMN: SEVERITY RULE: TEXT (POINTER)` for each problem, then what came of each file."""
     for name, check in checks:
         for finding in check.findings:
-            yield _line(name, finding)
+            yield _line(name, finding, is_read=check.kind != "unread")
             if with_excerpts and check.places is not None:
                 yield from _excerpt(check.places.line(finding.span.line), finding)
     if quiet:
         return
     for name, check in checks:
+        if check.kind == "unread":
+            yield f"{printable(name)}: {_KINDS[check.kind]}"
+            continue
         count = len(check.findings) - check.errors
         parts = [_counted(check.errors, "error"), _counted(count, "warning")]
-        yield f"{_printable(name)}: {_KINDS[check.kind]}, {', '.join(part for part in parts if part) or 'no problems'}"
+        yield f"{printable(name)}: {_KINDS[check.kind]}, {', '.join(part for part in parts if part) or 'no problems'}"
     if any(check.findings for _, check in checks):
         yield f"What each rule asks for: {DOCUMENT}"
 
@@ -40,28 +44,25 @@ def checks_document(checks: Checks) -> dict[str, Any]:
         "warnings": sum(len(check.findings) for _, check in checks) - errors,
         "files": [
             {
-                "file": _printable(name),
+                "file": printable(name),
                 "kind": check.kind,
                 "ok": check.errors == 0,
-                "problems": [_document(finding) for finding in check.findings],
+                "problems": [_document(finding, is_read=check.kind != "unread") for finding in check.findings],
             }
             for name, check in checks
         ],
     }
 
 
-def _document(finding: Finding) -> dict[str, Any]:
-    span = finding.span
-    document = {
+def _document(finding: Finding, *, is_read: bool) -> dict[str, Any]:
+    document: dict[str, Any] = {
         "severity": finding.severity,
         "rule": finding.rule,
-        "text": _printable(finding.text),
+        "text": printable(finding.text),
         "pointer": finding.pointer,
-        "line": span.line,
-        "column": span.column,
-        "end_line": span.end_line,
-        "end_column": span.end_column,
     }
+    if is_read:
+        document |= finding.span._asdict()
     if finding.value_column is not None:
         document |= {"value_column": finding.value_column, "character_column": finding.caret}
     if finding.inner is not None:
@@ -69,12 +70,12 @@ def _document(finding: Finding) -> dict[str, Any]:
     return {**document, "help": f"{DOCUMENT}#{finding.rule}"}
 
 
-def _line(name: str, finding: Finding) -> str:
+def _line(name: str, finding: Finding, *, is_read: bool) -> str:
     severity = click.style(finding.severity, fg=_COLORS[finding.severity])
-    where = f"{_printable(name)}:{finding.span.line}:{finding.span.column}"
+    where = f"{printable(name)}:{finding.span.line}:{finding.span.column}" if is_read else printable(name)
     pointer = finding.pointer + (finding.inner or "")
     text = f"{finding.text} ({pointer})" if pointer else finding.text
-    return f"{where}: {severity} {finding.rule}: {_printable(text)}"
+    return f"{where}: {severity} {finding.rule}: {printable(text)}"
 
 
 def _excerpt(line: str, finding: Finding) -> list[str]:
@@ -91,10 +92,3 @@ def _excerpt(line: str, finding: Finding) -> list[str]:
 
 def _counted(count: int, what: str) -> str:
     return f"{count} {what}{'s' if count > 1 else ''}" if count else ""
-
-
-def _printable(text: str) -> str:
-    """The text without characters that move the cursor or cannot be encoded."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 
 from edgepack.cli.session import Session, pass_session
+from edgepack.cli.text import text_of
 from edgepack.deployment.dotenv import parse_dotenv
+from edgepack.deployment.manifest_check import sentence
 from edgepack.deployment.placeholders import ModuleFile, Surroundings
 from edgepack.deployment.template import manifest_name, render_template, template_platform
 from edgepack.errors import InputError
@@ -18,7 +20,7 @@ _DOTENV = ".env"
 
 
 @click.command("render")
-@click.argument("template", type=click.Path(path_type=Path))
+@click.argument("template", type=click.Path(path_type=Path, allow_dash=True))
 @click.option(
     "--platform", required=True, metavar="PLATFORM", help="Such as linux/arm64, or arm64v8, which is the same."
 )
@@ -26,11 +28,11 @@ _DOTENV = ".env"
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-    help="Where to write, -: stdout. Default: config/deployment.PLATFORM.json beside TEMPLATE.",
+    help="Where to write, -: stdout. Default: config/deployment.PLATFORM.json beside TEMPLATE; stdout for stdin.",
 )
 @pass_session
 def render_command(session: Session, template: Path, platform: str, output: Path | None) -> None:
-    """Write the deployment manifest of TEMPLATE (deployment.template.json) for one platform.
+    """Write the deployment manifest of TEMPLATE (deployment.template.json; -: stdin, as if it were here).
 
     Variables come from the environment and from .env beside TEMPLATE or in this folder.
     """
@@ -42,11 +44,13 @@ def render_command(session: Session, template: Path, platform: str, output: Path
         lambda module: _module_file(folder / module, variables),
         variables.get("MODULES_PATH") or Surroundings.modules_folder,
     )
-    rendered = render_template(_text_of(template), platform, surroundings, str(template))
-    for problem in rendered.warnings:
-        session.warn(f"{template}, {problem.pointer}: {problem.message}")
+    is_stdin = str(template) == "-"
+    where = "stdin" if is_stdin else str(template)
+    rendered = render_template(text_of(template), platform, surroundings, where)
+    for finding in rendered.warnings:
+        session.warn(sentence(where, finding))
     text = json.dumps(rendered.manifest, indent=2, ensure_ascii=False)
-    if output is not None and str(output) == "-":
+    if str(output) == "-" or (is_stdin and output is None):
         click.echo(text)
         return
     name = variables.get("DEPLOYMENT_CONFIG_FILE") or manifest_name(template.name, rendered.schema_version, platform)
@@ -63,7 +67,7 @@ def _variables(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
         raise InputError(f"{named}, which DOTENV_FILE names, is not there")
     for path in [Path(named)] if named else [folder / _DOTENV, Path(_DOTENV)]:
         if path.is_file():
-            return {**parse_dotenv(_text_of(path), str(path), environment), **environment}
+            return {**parse_dotenv(text_of(path), str(path), environment), **environment}
     return dict(environment)
 
 
@@ -72,12 +76,5 @@ def _module_file(folder: Path, variables: Mapping[str, str]) -> ModuleFile | Non
     if not path.is_file():
         return None
     return ModuleFile(
-        _text_of(path), str(path), parse_dotenv(_text_of(own), str(own), variables) if own.is_file() else {}
+        text_of(path), str(path), parse_dotenv(text_of(own), str(own), variables) if own.is_file() else {}
     )
-
-
-def _text_of(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error

@@ -16,7 +16,7 @@ _STDIN = "-"
 class _File(NamedTuple):
     name: str
     text: str
-    problem: Finding | None = None
+    refusal: ManifestCheck | None = None
 
 
 @click.command("validate")
@@ -59,9 +59,7 @@ def validate_command(
 
 
 def _check(file: _File) -> ManifestCheck:
-    if file.problem is not None:
-        return ManifestCheck("none", (file.problem,))
-    return check_text(file.text, is_template=".template." in file.name)
+    return file.refusal or check_text(file.text, is_template=".template." in file.name)
 
 
 def _read(name: str) -> _File:
@@ -74,19 +72,19 @@ def _read(name: str) -> _File:
                 content = opened.read()
         return _File(shown, content.decode("utf-8-sig"))
     except OSError as error:
-        return _File(shown, "", _unreadable(f"cannot be read: {error.strerror}", b""))
+        return _File(shown, "", _refusal("unread", f"cannot be read: {error.strerror}"))
     except ValueError as error:
         if not isinstance(error, UnicodeDecodeError):
-            return _File(shown, "", _unreadable(f"cannot be read: {error}", b""))
+            return _File(shown, "", _refusal("unread", f"cannot be read: {error}"))
         before = content[: error.start]
         what = f"is not UTF-8 (byte {error.start} is 0x{content[error.start]:02x}): save it as UTF-8"
-        return _File(shown, "", _unreadable(what, before))
+        return _File(shown, "", _refusal("none", what, before))
 
 
-def _unreadable(text: str, before: bytes) -> Finding:
+def _refusal(kind: str, text: str, before: bytes = b"") -> ManifestCheck:
     line = before.count(b"\n") + 1
     column = len(before.rpartition(b"\n")[2].decode(errors="replace")) + 1
-    return Finding("error", "file", text, "", Span(line, column, line, column))
+    return ManifestCheck(kind, (Finding("error", "file", text, "", Span(line, column, line, column)),))
 
 
 def _write(name: str, text: str) -> None:

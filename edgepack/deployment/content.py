@@ -11,7 +11,7 @@ from typing import Any
 
 from edgepack.deployment.document_view import view_of
 from edgepack.deployment.json_text import read_json
-from edgepack.deployment.manifest_check import Finding, check_text
+from edgepack.deployment.manifest_check import check_text, sentence
 from edgepack.deployment.problem import DESIRED
 from edgepack.errors import InputError
 
@@ -58,7 +58,7 @@ def read_content(text: str, name: str) -> tuple[Content, tuple[str, ...]]:
         InputError: it has errors (all of them, with their places), or is a template.
     """
     check = check_text(text)
-    InputError.raise_if_any(_sentence(name, each) for each in check.findings if each.severity == "error")
+    InputError.raise_if_any(sentence(name, each) for each in check.findings if each.severity == "error")
     if check.kind == "template":
         raise InputError(f"{name} is a template: expand it with `edgepack manifest render` first")
     top = read_json(text).value
@@ -66,7 +66,7 @@ def read_content(text: str, name: str) -> tuple[Content, tuple[str, ...]]:
         top = top["content"]
     key = _NAME if _NAME in top else _OLD_NAME
     others = [other for other in top if other not in (key, "content")]
-    odd = [_sentence(name, each) for each in check.findings]
+    odd = [sentence(name, each) for each in check.findings]
     odd += [f"{name}: only {key} is sent; left out: {', '.join(others)}"] if others else []
     return Content(top[key]), tuple(odd)
 
@@ -76,11 +76,6 @@ def without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: without_nulls(member) for key, member in value.items() if member is not None}
     return value
-
-
-def _sentence(name: str, finding: Finding) -> str:
-    place = f"{name}:{finding.span.line}:{finding.span.column}"
-    return f"{place}: {finding.pointer}: {finding.text}" if finding.pointer else f"{place}: {finding.text}"
 
 
 def _laid_in(properties: Any, steps: list[str], value: Any) -> Any:

@@ -42,7 +42,10 @@ def _of_fault(fault: Fault, places: Places) -> Finding:
 
 def _of_problem(problem: Problem, places: Places, options: dict[str, _Options]) -> Finding:
     pointer, node, column = problem.pointer, places.node(problem.pointer), problem.column
-    if problem.inner is not None or (column is not None and problem.rule == "create-options"):
+    is_key = problem.on_key and problem.inner is None
+    if problem.inner is not None and places.character(node.at) == "{":  # of a template: they become a text
+        node, is_key = find(node, problem.inner), problem.on_key
+    elif problem.inner is not None or (column is not None and problem.rule == "create-options"):
         settings = pointer.rpartition("/")[0]
         if settings not in options:
             options[settings] = _options(settings, places)
@@ -54,10 +57,7 @@ def _of_problem(problem: Problem, places: Places, options: dict[str, _Options]) 
                 pointer, node = f"{settings}/{pointer_step(key)}", piece
                 break
             column = None if column is None else column - len(text)
-    if problem.on_key and problem.inner is None and node.key_at >= 0:
-        span = places.key_span(node)
-    else:
-        span = places.span(node.at, node.end)
+    span = places.key_span(node) if is_key and node.key_at >= 0 else places.span(node.at, node.end)
     caret = None
     if column is not None and places.character(node.at) == '"':
         caret = places.column_of(places.inside(node, column))

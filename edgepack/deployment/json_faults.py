@@ -14,10 +14,10 @@ _LAST_COMMA = re.compile(_TEXT + r"|(,)(?=[ \t\r\n]*+[}\]])", re.DOTALL)
 _NO_NUMBER = re.compile(_TEXT + r"|(-?Infinity|NaN)", re.DOTALL)
 _BRACKET = re.compile(_TEXT + r"|([\[{])|([\]}])", re.DOTALL)
 _LONG_NUMBER = re.compile(_TEXT + r"|([0-9]{4000,})", re.DOTALL)
-_PLACEHOLDER = re.compile(r"\$\{?[A-Za-z_]")
+_PLACEHOLDER = re.compile(_TEXT + r"|\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))", re.DOTALL | re.ASCII)
 
 
-def read_faulty(text: str) -> JsonText:
+def read_faulty(text: str, *, has_placeholders: bool = False) -> JsonText:
     """Read a text in which something is wrong; comments and last commas are passed over."""
     readable, faults = text, list[Fault]()
     value, error, is_odd = decode(text)
@@ -25,9 +25,25 @@ def read_faulty(text: str) -> JsonText:
         readable, faults = _without_foreign_parts(text)
         if faults:
             value, error, is_odd = decode(readable)
+    if error is not None and has_placeholders:
+        filled = _PLACEHOLDER.sub(_filled, readable)
+        value, error, is_odd = decode(filled)
+        if error is None:
+            value, _, is_odd = decode(_PLACEHOLDER.sub(_quoted, readable))
+        readable = filled
     if error is not None:
         return JsonText(text, readable, None, False, (*faults, _fault(readable, error)))
     return JsonText(text, readable, value, True, (*faults, *(_odd_faults(readable) if is_odd else ())))
+
+
+def _filled(match: re.Match[str]) -> str:
+    """A text of the same length for a placeholder."""
+    return f'"{match[0][1:-1]}"' if match[0].startswith("$") else match[0]
+
+
+def _quoted(match: re.Match[str]) -> str:
+    """The placeholder as a text."""
+    return f'"${{{match[1] or match[2]}}}"' if match[0].startswith("$") else match[0]
 
 
 def _fault(text: str, error: Exception) -> Fault:
@@ -46,8 +62,12 @@ def _syntax_fault(text: str, error: json.JSONDecodeError) -> Fault:
         what = "the file is empty, it must hold a JSON object"
     elif found == "'":
         what = "a text stands in double quotes in JSON: replace '"
-    elif _PLACEHOLDER.match(text, at):
-        what = "a placeholder cannot stand outside of a text: put it in double quotes"
+    elif found == "$" and _PLACEHOLDER.match(text, at):
+        what = (
+            "a placeholder that was not replaced: render the template first (its name has .template. in it)"
+        )
+    elif found == "\ufeff":
+        what = "a byte order mark (U+FEFF) stands before the document: remove it"
     elif error.msg.startswith("Unterminated"):
         what = "this text has no closing quote on its line"
     elif error.msg.startswith("Invalid control"):

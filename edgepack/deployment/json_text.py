@@ -22,7 +22,8 @@ class Fault(NamedTuple):
 class JsonText(NamedTuple):
     """A text, what it says, and what is wrong with it as JSON; `is_read` tells whether there is a value at all.
 
-    `readable` is the text without what was taken out; characters stand where they stood.
+    `readable` is JSON of the same length: characters stand where they stood, and what was taken out is blank. A
+    placeholder outside of texts is a text in `value`, and some text in `readable`.
     """
 
     text: str
@@ -32,14 +33,14 @@ class JsonText(NamedTuple):
     faults: tuple[Fault, ...]
 
 
-def read_json(text: str) -> JsonText:
-    """Read any text."""
+def read_json(text: str, *, has_placeholders: bool = False) -> JsonText:
+    """Read any text; that of a template may have placeholders (`$NAME`, `${NAME}`) where a value or key stands."""
     value, error, is_odd = decode(text)
     if error is None and not is_odd:
         return JsonText(text, text, value, True, ())
     from edgepack.deployment.json_faults import read_faulty
 
-    return read_faulty(text)
+    return read_faulty(text, has_placeholders=has_placeholders)
 
 
 def decode(text: str) -> tuple[Any, Exception | None, bool]:

@@ -5,6 +5,7 @@ Places are looked up only when there are problems.
 
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
+from edgepack.deployment.document_view import TEMPLATE_KEY
 from edgepack.deployment.json_text import read_json
 from edgepack.deployment.problem import Severity
 from edgepack.deployment.validate import check
@@ -40,7 +41,7 @@ class Finding(NamedTuple):
 
 
 class ManifestCheck(NamedTuple):
-    """What a file is (`deployment`, `layer`, `template`, or `none`: no JSON), and what is wrong, in its order."""
+    """What is wrong with a file, in its order. `kind`: deployment, layer, template, `none` (no JSON), `unread`."""
 
     kind: str
     findings: tuple[Finding, ...]
@@ -54,10 +55,24 @@ class ManifestCheck(NamedTuple):
 
 def check_text(text: str, *, is_template: bool = False) -> ManifestCheck:
     """Check the text of a manifest, a layer or a template."""
-    document = read_json(text)
+    document = read_json(text, has_placeholders=is_template or f'"{TEMPLATE_KEY}"' in text)
     kind, problems = check(document.value, is_template=is_template) if document.is_read else ("none", ())
     if not problems and not document.faults:
         return ManifestCheck(kind, ())
     from edgepack.deployment.findings import located
 
     return ManifestCheck(kind, *located(document, problems))
+
+
+def sentence(name: str, finding: Finding) -> str:
+    """`FILE:LINE:COLUMN: POINTER: TEXT` for people."""
+    place = f"{name}:{finding.span.line}:{finding.span.column}"
+    pointer = finding.pointer + (finding.inner or "")
+    return printable(f"{place}: {pointer}: {finding.text}" if pointer else f"{place}: {finding.text}")
+
+
+def printable(text: str) -> str:
+    """The text without characters that move the cursor or cannot be encoded."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

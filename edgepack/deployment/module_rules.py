@@ -172,11 +172,12 @@ def images(manifest: Manifest) -> Iterator[Problem]:
 
 def _placeholder(place: Place, is_template: bool) -> Iterator[Problem]:
     text = place.value.strip()
-    if not is_template:
+    if not has_placeholder(text):
+        rule = "template-placeholder" if is_template else "placeholder"
+        what = f"{shown(text)} has no placeholder that can be replaced: write ${{NAME}} (without a default) or "
+        yield place.error(rule, f"{what}${{MODULES.FOLDER}}")
+    elif not is_template:
         yield place.error("placeholder", f"{shown(text)} was not replaced: render the template first")
-    elif not has_placeholder(text):
-        what = f"{shown(text)} has no placeholder that can be replaced: write ${{NAME}} or ${{MODULES.FOLDER}}"
-        yield place.error("template-placeholder", what)
     elif ("${MODULES." in text or "${MODULEDIR<" in text) and not MODULE_PLACEHOLDER.fullmatch(text):
         what = f"{shown(text)}: the placeholder of a module must be the whole image"
         yield place.error("template-placeholder", what)

@@ -33,7 +33,7 @@ def sarif_text(checks: Sequence[tuple[str, ManifestCheck]], version: str) -> str
                     for name in dict.fromkeys(name for name, _ in checks)
                 ],
                 "results": [
-                    _result(name, finding, rules.index(finding.rule))
+                    _result(name, finding, rules.index(finding.rule), is_read=check.kind != "unread")
                     for name, check in checks
                     for finding in check.findings
                 ],
@@ -59,19 +59,17 @@ def _rule(rule: str) -> dict[str, Any]:
     }
 
 
-def _result(name: str, finding: Finding, rule_index: int) -> dict[str, Any]:
+def _result(name: str, finding: Finding, rule_index: int, *, is_read: bool) -> dict[str, Any]:
     span = finding.span
-    place: dict[str, Any] = {
-        "physicalLocation": {
-            "artifactLocation": {"uri": uri_of(name)},
-            "region": {
-                "startLine": span.line,
-                "startColumn": span.column,
-                "endLine": span.end_line,
-                "endColumn": span.end_column,
-            },
+    physical: dict[str, Any] = {"artifactLocation": {"uri": uri_of(name)}}
+    if is_read:
+        physical["region"] = {
+            "startLine": span.line,
+            "startColumn": span.column,
+            "endLine": span.end_line,
+            "endColumn": span.end_column,
         }
-    }
+    place: dict[str, Any] = {"physicalLocation": physical}
     if finding.pointer:
         pointer = finding.pointer + (finding.inner or "")
         place["logicalLocations"] = [{"fullyQualifiedName": pointer, "kind": "member"}]

@@ -5,14 +5,17 @@ Placeholders are replaced (see `placeholders`), createOptions that are an object
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from edgepack.deployment.create_options import PIECE_CHARACTERS, chunk
+from edgepack.deployment.findings import located
+from edgepack.deployment.json_text import read_json
+from edgepack.deployment.manifest_check import Finding, sentence
 from edgepack.deployment.placeholders import Surroundings, expand
-from edgepack.deployment.problem import DESIRED, Problem, manifest_of
-from edgepack.deployment.validate import check, errors
+from edgepack.deployment.problem import DESIRED, manifest_of
+from edgepack.deployment.validate import check
 from edgepack.errors import InputError
 
 PLATFORMS = ("amd64", "arm32v7", "arm64v8", "windows-amd64")
@@ -31,11 +34,11 @@ _OLDEST_WITH_PLATFORM = "0.0.1"  # templates up to this version gave one file fo
 
 @dataclass(frozen=True, slots=True)
 class RenderedTemplate:
-    """The manifest, the template's schema version ("" without one) and what is doubtful, but no error."""
+    """The manifest, the template's schema version ("" without one), and what is doubtful, where the template has it."""
 
     manifest: dict[str, Any]
     schema_version: str
-    warnings: tuple[Problem, ...]
+    warnings: tuple[Finding, ...]
     is_layer: bool
 
     @property
@@ -68,19 +71,25 @@ def render_template(text: str, platform: str, surroundings: Surroundings, where:
             problems of the first of these.
     """
     expanded = expand(text, platform, surroundings, where)
+    reading = read_json(text, has_placeholders=True)
+    _raise_if_any(located(reading, ())[0] if reading.faults else (), where)
     try:
         manifest = json.loads(expanded)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{where} is no JSON: {error}") from error
+        raise InputError(f"{where}: is no JSON with its placeholders replaced: {error}") from error
     if not isinstance(manifest, dict):
         raise InputError(f"{where}: a deployment template is a JSON object")
     version = manifest.pop(_SCHEMA, "")
     for name, settings in _settings(manifest):
         _write_options(settings, f"{where}: module {name}")
-    kind, found = check(manifest)
-    InputError.raise_if_any(f"{where}, {problem.pointer}: {problem.message}" for problem in errors(found))
-    warnings = tuple(problem for problem in found if problem.severity == "warning")
-    return RenderedTemplate(manifest, version if isinstance(version, str) else "", warnings, kind == "layer")
+    kind, problems = check(manifest)
+    findings = located(reading, problems)[0] if problems else ()
+    _raise_if_any([finding for finding in findings if finding.severity == "error"], where)
+    return RenderedTemplate(manifest, version if isinstance(version, str) else "", findings, kind == "layer")
+
+
+def _raise_if_any(findings: Iterable[Finding], where: str) -> None:
+    InputError.raise_if_any(sentence(where, finding) for finding in findings)
 
 
 def _write_options(settings: dict[str, Any], what: str) -> None:

@@ -48,12 +48,12 @@ def test_several_files_and_all_their_problems(run: Run, files: Path) -> None:
     assert lines[0] == (
         f"bad.json:{line}:{column}: error module-value: must be one of running, stopped, not 'on' ({pointer})"
     )
-    assert lines[1] == "nofile.json:1:1: error file: cannot be read: No such file or directory"
+    assert lines[1] == "nofile.json: error file: cannot be read: No such file or directory"
     assert "warning unknown-key" in lines[2]
     assert lines[3:] == [
         "good.json: deployment manifest, no problems",
         "bad.json: deployment manifest, 1 error",
-        "nofile.json: no JSON, 1 error",
+        "nofile.json: not read",
         "warned.json: deployment manifest, 1 warning",
         "What each rule asks for: docs/manifest-rules.md",
     ]
@@ -111,8 +111,16 @@ def test_bytes_that_are_no_manifest(run: Run, files: Path, content: bytes, place
 def test_a_folder_and_odd_names(run: Run, files: Path) -> None:
     outcome = run("manifest", "validate", ".", "a\nb", "c\0d")
     assert outcome.code == 2
-    assert "a\\nb:1:1: error file: cannot be read" in outcome.out
+    assert "a\\nb: error file: cannot be read" in outcome.out
     assert "Is a directory" in outcome.out
+
+
+def test_a_file_that_was_not_read_has_no_place(run: Run, files: Path) -> None:
+    document = run("--json", "manifest", "validate", "nofile.json").document
+    (problem,) = document["files"][0]["problems"]
+    assert (document["files"][0]["kind"], document["errors"], "line" in problem) == ("unread", 1, False)
+    (result,) = run("manifest", "validate", "nofile.json", "--format", "sarif").document["runs"][0]["results"]
+    assert "region" not in result["locations"][0]["physicalLocation"]
 
 
 def test_text_that_cannot_be_printed_is_escaped(run: Run, files: Path) -> None:

@@ -105,10 +105,51 @@ def test_nothing_is_written_when_something_is_missing(solution: Path) -> None:
     assert "$VERSION is not set (line 1)" in str(caught.value)
     assert "$CONTAINER_REGISTRY_SERVER is not set (line 1)" in str(caught.value)
     assert not (solution / "config").exists()
-    with pytest.raises(InputError, match=r"none\.json: cannot be read"):
+    with pytest.raises(InputError, match=r"none\.json: No such file or directory"):
         CliRunner().invoke(
             render_command, ["none.json", "--platform", "amd64"], obj=Session(solution), catch_exceptions=False
         )
+
+
+def test_what_is_wrong_is_told_with_its_place_in_the_template(solution: Path) -> None:
+    path = solution / "deployment.template.json"
+    document = json.loads(path.read_text())
+    path.write_text(
+        json.dumps(document, indent=1).replace('"v": "$VERSION"', '"v": "$VERSION"}, "HostConfig": {"Binds": 1')
+    )
+    with pytest.raises(InputError) as caught:
+        render(solution, "--platform", "amd64")
+    line = next(number for number, text in enumerate(path.read_text().splitlines(), 1) if "Binds" in text)
+    assert str(caught.value).startswith(f"{path}:{line}:")
+    assert "settings/createOptions/HostConfig/Binds: Binds must be an array" in str(caught.value)
+    path.write_text("{}")
+    with pytest.raises(InputError, match=r":1:1: needs 'modulesContent'"):
+        render(solution, "--platform", "amd64")
+
+
+def test_a_placeholder_with_a_default_is_none(solution: Path) -> None:
+    path = solution / "deployment.template.json"
+    path.write_text(path.read_text().replace("${MODULES.filter}", "${REG:-r.example}/x:1"))
+    with pytest.raises(
+        InputError, match=r"has no placeholder that can be replaced: write \${NAME} \(without a default"
+    ):
+        render(solution, "--platform", "amd64")
+
+
+def test_standard_input_goes_to_standard_output(solution: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(solution)
+    text = (solution / "deployment.template.json").read_text()
+    for output in ([], ["-o", "x.json"]):
+        done = CliRunner().invoke(
+            render_command,
+            ["-", "--platform", "amd64", *output],
+            input=text,
+            obj=Session(solution),
+            catch_exceptions=False,
+        )
+        written = Path("x.json").read_text() if output else done.stdout
+        assert json.loads(written)["modulesContent"]["$edgeHub"]
+    assert not (solution / "config").exists()
 
 
 def test_what_is_doubtful_is_said(solution: Path) -> None:

@@ -115,10 +115,11 @@ def test_a_gap_stands_at_the_piece_that_is_out_of_turn() -> None:
         ('{"a": 1}\n# no', 2, 1, "no comments"),
         ('{"a": [1,\n]}', 1, 9, "a comma before a closing bracket"),
         ("{'a': 1}", 1, 2, "double quotes"),
-        ('{"a": ${PORT}}', 1, 7, "a placeholder cannot stand outside of a text"),
+        ('{"a": ${PORT}}', 1, 7, "a placeholder that was not replaced"),
         ('{"a": "x', 1, 7, "no closing quote"),
         ('{"a": "x\ny"}', 1, 9, "line break"),
         ('{"a": "\\x"}', 1, 8, "a backslash"),
+        ("\ufeff{}", 1, 1, "a byte order mark"),
         ('{"a": 1} {}', 1, 10, "has ended before"),
         ('{"a": 1', 1, 8, "ends too early"),
         ('{"a": True}', 1, 7, "found 'T'"),
@@ -154,6 +155,19 @@ def test_what_looks_like_a_comment_in_a_text_is_none() -> None:
         "b": "/* # */ ,}",
         "c": 1,
     }
+
+
+def test_placeholders_of_a_template_stand_where_values_and_keys_do() -> None:
+    text = '{"$schema-template": "4.0.0", "a": [${TTL}, $ttl], $KEY: "${X} $Y", "b": 1}'
+    reading = read_json(text, has_placeholders=True)
+    assert reading.value == {"$schema-template": "4.0.0", "a": ["${TTL}", "${ttl}"], "${KEY}": "${X} $Y", "b": 1}
+    assert (len(reading.readable), reading.faults) == (len(text), ())
+    check = check_text(text.replace('"b": 1', '"modulesContent": {"$edgeAgent": 1, "$edgeHub": ${HUB}}'))
+    assert check.kind == "template"
+    wrong = {finding.pointer: finding.span.column for finding in check.findings if finding.severity == "error"}
+    assert wrong == {"/modulesContent/$edgeAgent": text.index('"b"') + 34}
+    assert check_text(text.replace("$schema-template", "x")).kind == "none"
+    assert check_text(text.replace("$schema-template", "x"), is_template=True).kind == "template"
 
 
 def test_the_pointer_of_a_key_that_stands_twice() -> None:

@@ -188,7 +188,7 @@ def test_long_create_options_as_a_text_are_cut_too() -> None:
         (template(settings={"createOptions": {"a": "x" * 60000}}), "module filter: createOptions has 60008 characters"),
         (template(settings={"createOptions": 5}), "createOptions must be a text that holds JSON"),
         ("[]", "a deployment template is a JSON object"),
-        ('{"a": 1,}', "deployment.template.json is no JSON: "),
+        ('{"a": 1,}', "deployment.template.json:1:8: a comma before a closing bracket"),
     ],
 )
 def test_templates_that_give_no_manifest(document: Any, expected: str) -> None:
