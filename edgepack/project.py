@@ -43,6 +43,8 @@ class Recipe:
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     settings_files: tuple[Path, ...] = ()  # what was read to make the recipe
+    dockerfile: Path | None = None  # of the user's own, for an engine
+    sample_folder: Path | None = None  # where a sample request may lie
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class BuildOptions:
     base: str | None = None
     output: Path = Path("dist")
     workspace: Path = Path(".edgepack")
+    dockerfile: Path | None = None
 
 
 def project_document(folder: Path, options: BuildOptions) -> tuple[dict[str, Any], list[str]]:
@@ -111,6 +114,7 @@ def recipe_of(
     script = attempt(find_script, config, near, where, options.output) if config else None
     requests = attempt(package_requests, config, script, near, where) if config else None
     module = listed or _read_module(document, name, problems)
+    dockerfile = _dockerfile(folder, document, options, place, problems)
     InputError.raise_if_any(dict.fromkeys(problems))
     config = config or InferenceConfig()
     return Recipe(
@@ -118,7 +122,7 @@ def recipe_of(
         tuple(models),
         script,
         requests or PackageRequests(),
-        config.environment_variables,
+        {**dict(requests.variables if requests else ()), **config.environment_variables},
         platforms,
         base,
         image,
@@ -127,7 +131,9 @@ def recipe_of(
         config.conda_file or where or PROJECT_FILE,
         script.warnings if script else (),
         (*config.notes, *(requests.notes if requests else ())),
-        tuple(_settings_files(folder, document, where, config, requests)),
+        (*_settings_files(folder, document, where, config, requests), *([dockerfile] if dockerfile else [])),
+        dockerfile,
+        config_folder if listed is None or where != place else None,
     )
 
 
@@ -141,6 +147,17 @@ def _settings_files(
         yield Path(where)
     if requests and requests.folder and config.conda_file:
         yield Path(requests.folder) / Path(config.conda_file).name
+
+
+def _dockerfile(
+    folder: Path, document: Mapping[str, Any], options: BuildOptions, place: str, problems: list[str]
+) -> Path | None:
+    given = document.get("dockerfile")
+    path = options.dockerfile or (folder / given if given else None)
+    if path is not None and not path.is_file():
+        what = "--dockerfile" if options.dockerfile else f"{place}: dockerfile"
+        problems.append(f"{what}: there is no file {path}")
+    return path
 
 
 def _first(*values: Any) -> Any:
