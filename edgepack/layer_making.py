@@ -5,8 +5,9 @@ Content becomes entries here, by the kind of content; entries become bytes in `l
 
 import hashlib
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TypeVar
@@ -15,12 +16,12 @@ from edgepack.base.apt import DebPackage
 from edgepack.base.debian import fetch_base, find_mirror, read_apt_sources
 from edgepack.download import Downloader, Remote
 from edgepack.layers.cache import LayerCache
-from edgepack.layers.entry import Entry, FileEntry
+from edgepack.layers.entry import Entry, FileEntry, LinkEntry
 from edgepack.layers.packing import Compression
 from edgepack.layers.tarball import FORMAT, TarDigests
 from edgepack.oci.image import Layer
 from edgepack.oci.platform import Platform
-from edgepack.plan import INTERPRETER, BaseContent, BuildPlan, LayerPlan, WheelContent
+from edgepack.plan import INTERPRETER, BaseContent, BuildPlan, ImagePlan, LayerPlan, WheelContent
 from edgepack.resolve.lock import Wheel
 
 _MAKERS = ("layers.entry", "layers.packing", "layers.tarball", "layers.wheel", "base.deb", "base.root")
@@ -51,7 +52,7 @@ def make_layers(
         layer, platform = pair
         where = f"layer {layer.kind} ({layer.title}) for {platform}"
         as_part = isinstance(layer.content, WheelContent)
-        found[layer.key] = cache.make(layer.key, lambda: _entries(layer, platform, files, warn), where, as_part=as_part)
+        found[layer.key] = cache.make(layer.key, lambda: _entries(layer, platform, files), where, as_part=as_part)
 
     def join(layer: LayerPlan) -> None:
         made = cache.join(layer.key, {part.key: found[part.key] for part in layer.parts})
@@ -65,11 +66,34 @@ def make_layers(
         if key not in found:  # packages that have a file in common
             files |= _fetch([pair], downloader)
             make(pair)
+    _tell_clashes(plan, missing, cache, warn)
     return {
         key: (Layer(layer.kind, layer.title, made.digest, made.size_bytes, made.diff_id), key not in missing)
         for key, (layer, _) in wanted.items()
         for made in [found[key]]
     }
+
+
+def _tell_clashes(plan: BuildPlan, made: Collection[str], cache: LayerCache, warn: Callable[[str], None]) -> None:
+    """Say which packages of an image do not agree on a file, whenever one of its layers of packages is new."""
+    from edgepack.layers.wheel import wheel_clashes
+
+    told = dict.fromkeys(
+        clash
+        for image in plan.images
+        if any(layer.key in made and isinstance(layer.content, WheelContent) for layer in image.layers)
+        for clash in wheel_clashes(_package_files(image, cache))
+    )
+    for clash in told:
+        warn(clash)
+
+
+def _package_files(image: ImagePlan, cache: LayerCache) -> Iterator[tuple[str, Mapping[str, str]]]:
+    for layer in image.layers:
+        for part in layer.parts or (layer,):
+            if isinstance(part.content, WheelContent):
+                with suppress(OSError, ValueError):  # of a layer from former times the parts may be gone
+                    yield part.content.wheels[0].name, cache.files_of(part.key)
 
 
 def _find(keys: Collection[str], cache: LayerCache) -> dict[str, TarDigests]:
@@ -111,9 +135,7 @@ def _results(jobs: Sequence["Future[_Result]"]) -> list[_Result]:
             job.cancel()
 
 
-def _entries(
-    layer: LayerPlan, platform: Platform, files: Mapping[str, Path], warn: Callable[[str], None]
-) -> list[Entry]:
+def _entries(layer: LayerPlan, platform: Platform, files: Mapping[str, Path]) -> list[Entry]:
     content = layer.content
     if isinstance(content, BaseContent):
         from edgepack.base.deb import read_deb
@@ -124,15 +146,10 @@ def _entries(
     if isinstance(content, WheelContent):
         from edgepack.layers.wheel import merged_entries, wheel_entries
 
-        wheels = [
-            (wheel.name, wheel_entries(files[wheel.sha256], content.site_folder, INTERPRETER))
-            for wheel in content.wheels
-        ]
-        entries, clashes = merged_entries(wheels)
-        for clash in clashes:
-            warn(clash)
-        return entries
-    return [FileEntry(*file) for file in content.files]
+        return merged_entries(
+            wheel_entries(files[wheel.sha256], content.site_folder, INTERPRETER) for wheel in content.wheels
+        )
+    return [*(FileEntry(*file) for file in content.files), *(LinkEntry(*link) for link in content.links)]
 
 
 def _weight(layer: LayerPlan) -> int:

@@ -1,13 +1,15 @@
 """Recipe + registered models + locks -> BuildPlan: every layer and setting of every image, before any is made. Pure.
 
 `edgepack build --dry-run` prints this plan; a build carries it out. Layers go from the one that changes least to the
-one that changes most, and a layer's `key` is a digest of all that its bytes depend on, so a layer that is in the
-cache need not be made again. Large wheels and model files are layers of their own: a change of one moves no other.
+one that changes most (an engine may fetch anew what lies above a changed layer), and a layer's `key` is a digest of
+all that its bytes depend on, so a layer that is in the cache need not be made again. How packages and model files are
+parted into layers: `layer_groups`.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from edgepack.base.apt import DebPackage
 from edgepack.base.release import find_release
 from edgepack.base.root import APP_ROOT, HOME, USER_ID
 from edgepack.errors import InputError
+from edgepack.layer_groups import group_names, title_of
 from edgepack.models.record import ModelFile, ModelRecord
 from edgepack.oci.image import RunConfig
 from edgepack.oci.platform import Platform
@@ -23,9 +26,8 @@ from edgepack.project import Recipe, script_location
 from edgepack.resolve.lock import PlatformLock, Wheel
 
 PORT = 5001
-LARGE_WHEEL_BYTES = 4 * 1024 * 1024
-LARGE_MODEL_BYTES = 8 * 1024 * 1024
-MOST_LARGE_LAYERS = 24  # of wheels, and of model files; engines accept 125 layers in all
+MOST_PACKAGE_LAYERS, MOST_MODEL_LAYERS = 24, 40  # engines accept 125 layers in all
+MODEL_FILES = ".azureml-models"  # in the app root: the files of models whose usual folders are links
 ONNX_MODULE = "device_agent.onnx_script"
 INTERPRETER = "/usr/bin/python3"
 
@@ -48,9 +50,10 @@ class WheelContent:
 
 @dataclass(frozen=True, slots=True)
 class FileContent:
-    """Files of this machine: (path in the image, file here, executable, SHA-256)."""
+    """Files of this machine: (path in the image, file here, executable, SHA-256). Links: (path, target)."""
 
     files: tuple[tuple[str, Path, bool, str], ...]
+    links: tuple[tuple[str, str], ...] = ()
 
 
 Content = BaseContent | WheelContent | FileContent
@@ -165,18 +168,10 @@ def _layers(
         tuple((f"{site}/device_agent/{path}", file, False, sha256) for path, file, sha256 in material.agent_files)
     )
     hashes = [[path, sha256] for path, _, sha256 in material.agent_files]
+    for title, content in _model_layers(models, material.model_path):
+        files = [[path, sha256, executable] for path, _, executable, sha256 in content.files]
+        layers.append(layer("model", title, content, [*files, *map(list, content.links)]))
     layers.append(layer("agent", f"device_agent {material.agent_version}", agent, [site, hashes]))
-    large = _large_model_files(models)
-    for model in models:
-        root = f"{APP_ROOT}/azureml-models/{model.name}/{model.version}"
-        for title, files in _group_model_files(model, large):
-            content = FileContent(
-                tuple(
-                    (f"{root}/{file.path}", material.model_path(file), file.executable, file.sha256) for file in files
-                )
-            )
-            parts = [[f"{root}/{file.path}", file.sha256, file.executable] for file in files]
-            layers.append(layer("model", title, content, parts))
     if recipe.script is not None:
         folder, _ = script_location(recipe.script, APP_ROOT)
         hashed = material.script_hashes
@@ -191,39 +186,47 @@ def _layers(
 
 
 def _group_wheels(wheels: Sequence[Wheel]) -> list[tuple[str, tuple[Wheel, ...]]]:
-    large = sorted(
-        (wheel for wheel in wheels if (wheel.size_bytes or 0) >= LARGE_WHEEL_BYTES),
-        key=lambda wheel: (-(wheel.size_bytes or 0), wheel.name),
-    )[:MOST_LARGE_LAYERS]
-    groups: list[tuple[str, tuple[Wheel, ...]]] = [
-        (f"{wheel.name} {wheel.version}", (wheel,)) for wheel in sorted(large, key=lambda wheel: wheel.name)
-    ]
-    small = tuple(wheel for wheel in wheels if wheel not in large)
-    if small:
-        title = small[0].name if len(small) == 1 else f"{len(small)} packages"
-        groups.append((title, small))
-    return groups
+    named: dict[str, Wheel] = {}
+    for wheel in wheels:
+        named[wheel.filename if wheel.name in named else wheel.name] = wheel
+    groups = group_names({name: wheel.size_bytes or 0 for name, wheel in named.items()}, MOST_PACKAGE_LAYERS)
+    titles = (title_of(names) if names[1:] else f"{names[0]} {named[names[0]].version}" for names in groups)
+    return [(title, tuple(named[name] for name in names)) for title, names in zip(titles, groups, strict=True)]
 
 
-def _large_model_files(models: Sequence[ModelRecord]) -> set[tuple[str, int, str]]:
-    """The files that get a layer of their own, over all models, as (model, version, path)."""
-    large = [
-        (-file.size_bytes, model.name, model.version, file.path)
+def _model_layers(
+    models: Sequence[ModelRecord], model_path: Callable[[ModelFile], Path]
+) -> Iterator[tuple[str, FileContent]]:
+    """The models' files in layers, and last the links to models that are in several.
+
+    A new version of a model has another folder, but most of its files may be the same. So a model in several layers is
+    kept in a folder without the version, to which the usual one is a link: then only what differs is a new layer.
+    """
+    uses = Counter(model.name for model in models)
+    files = {
+        f"{model.name if uses[model.name] == 1 else model.id}/{file.path}": (model, file)
         for model in models
         for file in model.files
-        if file.size_bytes >= LARGE_MODEL_BYTES
-    ]
-    return {(name, version, path) for _, name, version, path in sorted(large)[:MOST_LARGE_LAYERS]}
+    }
+    groups = group_names({name: file.size_bytes for name, (_, file) in files.items()}, MOST_MODEL_LAYERS)
+    spread = Counter(model for names in groups for model in {files[name][0].name for name in names})
+    linked = {name for name, count in spread.items() if uses[name] == 1 and count > 1}
+    for names in groups:
+        held = [files[name] for name in names]
+        folders = [f"{MODEL_FILES}/{model.name}" if model.name in linked else _folder(model) for model, _ in held]
+        content = tuple(
+            (f"{APP_ROOT}/{folder}/{file.path}", model_path(file), file.executable, file.sha256)
+            for folder, (_, file) in zip(folders, held, strict=True)
+        )
+        yield title_of([f"{model.id} {file.path}" for model, file in held]), FileContent(content)
+    links = {model.id: (f"{APP_ROOT}/{_folder(model)}", model.name) for model in models if model.name in linked}
+    if links:
+        targets = tuple((path, f"../../{MODEL_FILES}/{name}") for path, name in links.values())
+        yield title_of(list(links)), FileContent((), targets)
 
 
-def _group_model_files(model: ModelRecord, large: set[tuple[str, int, str]]) -> list[tuple[str, tuple[ModelFile, ...]]]:
-    alone = [file for file in model.files if (model.name, model.version, file.path) in large]
-    small = tuple(file for file in model.files if (model.name, model.version, file.path) not in large)
-    groups: list[tuple[str, tuple[ModelFile, ...]]] = []
-    if small:
-        title = small[0].path if len(small) == 1 else f"{len(small)} files"
-        groups.append((f"{model.name}:{model.version} {title}", small))
-    return groups + [(f"{model.name}:{model.version} {file.path}", (file,)) for file in alone]
+def _folder(model: ModelRecord) -> str:
+    return f"azureml-models/{model.name}/{model.version}"
 
 
 def _run_config(recipe: Recipe, models: Sequence[ModelRecord], lock: PlatformLock, material: Material) -> RunConfig:
@@ -267,4 +270,4 @@ def _summary(content: Content) -> list[str]:
         return [f"{deb.name} {deb.version}" for deb in content.packages]
     if isinstance(content, WheelContent):
         return [f"{wheel.name} {wheel.version}" for wheel in content.wheels]
-    return [path for path, *_ in content.files]
+    return [path for path, *_ in content.files] + [f"{path} -> {target}" for path, target in content.links]

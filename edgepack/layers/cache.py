@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edgepack.files import NewFile, hash_file, new_file, write_file
-from edgepack.layers.entry import Entry, FolderEntry
+from edgepack.layers.entry import Entry, FolderEntry, content_token
 from edgepack.layers.packing import Compression, damage_kinds
 from edgepack.layers.tarball import FilesOf, TarDigests, can_join, join_layers, write_layer
 
@@ -50,8 +50,8 @@ class LayerCache:
         """Make the layer and keep it; durable on return. Only what is made `as_part` can be joined later."""
         listed = list(entries())
         if as_part:
-            paths = sorted({entry.path for entry in listed if not isinstance(entry, FolderEntry)})
-            self._write_record(f"{key}.paths.json", paths)
+            tokens = {entry.path: content_token(entry) for entry in listed if not isinstance(entry, FolderEntry)}
+            self._write_record(f"{key}.files.json", dict(sorted(tokens.items())))
         return self._keep(key, lambda file: write_layer(listed, file.stream, where, self.compression))
 
     def join(self, key: str, parts: Mapping[str, TarDigests]) -> TarDigests | None:
@@ -60,16 +60,26 @@ class LayerCache:
         None when they cannot be joined: two have a path in common, or the record of one is damaged.
         """
         try:
-            paths = {part: self._read_record(f"{part}.paths.json") for part in parts}
-            if not can_join(list(paths.values())):
-                return None
             files = [
-                FilesOf(self.blob_path(made.digest), made.files_start, made.files_end, tuple(paths[part]))
+                FilesOf(self.blob_path(made.digest), made.files_start, made.files_end, tuple(self.files_of(part)))
                 for part, made in parts.items()
             ]
+            if not can_join([each.paths for each in files]):
+                return None
             return self._keep(key, lambda file: join_layers(files, file.stream, self.compression))
         except damage_kinds(ValueError, TypeError):
             return None
+
+    def files_of(self, part: str) -> dict[str, str]:
+        """The paths of the files in a layer that was made as a part, each with a token that tells its content.
+
+        Raises:
+            OSError, ValueError: the record is not there, or damaged.
+        """
+        files = self._read_record(f"{part}.files.json")
+        if not isinstance(files, dict):
+            raise ValueError(f"{part}: no list of files")
+        return files
 
     def _keep(self, key: str, write: Callable[[NewFile], TarDigests]) -> TarDigests:
         with new_file(folder=self._blobs) as file:

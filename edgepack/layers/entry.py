@@ -4,6 +4,7 @@ Rules: paths are relative, POSIX, without `.` and `..`; times, owners' names and
 modes are 0755 or 0644 but for a few folders that need more.
 """
 
+import hashlib
 import io
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -71,6 +72,15 @@ class LinkEntry:
 
 
 Entry = FileEntry | FolderEntry | LinkEntry
+
+
+def content_token(entry: FileEntry | LinkEntry) -> str:
+    """A short text that is another one for another content, kind or mode; files that stay in archives never agree."""
+    if isinstance(entry, LinkEntry):
+        return f"-> {entry.target}"
+    if isinstance(entry.content, bytes):
+        return f"{'x' if entry.executable else '-'} {hashlib.sha256(entry.content).hexdigest()[:32]}"
+    return str(entry.content)
 
 
 def is_plain_path(path: str) -> bool:

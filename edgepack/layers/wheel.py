@@ -15,7 +15,7 @@ import struct
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -72,20 +72,22 @@ def wheel_entries(wheel: Path, site_folder: str, interpreter: str) -> list[Entry
     return list(destination.entries.values())
 
 
-def merged_entries(wheels: Iterable[tuple[str, list[Entry]]]) -> tuple[list[Entry], list[str]]:
-    """The entries of several wheels, by name, together. Of files with one path the last wins, as an installer has it.
+def merged_entries(wheels: Iterable[Iterable[Entry]]) -> list[Entry]:
+    """The entries of several wheels together. Of files with one path the last wins, as an installer has it."""
+    return list({entry.path: entry for entries in wheels for entry in entries}.values())
 
-    Also gives a sentence for each path that wheels do not agree on.
-    """
-    found: dict[str, tuple[str, Entry]] = {}
+
+def wheel_clashes(wheels: Iterable[tuple[str, Mapping[str, str]]]) -> list[str]:
+    """A sentence for each path that wheels do not agree on; of each: its name, its files' tokens by path."""
+    found: dict[str, tuple[str, str]] = {}
     clashes: list[str] = []
-    for name, entries in wheels:
-        for entry in entries:
-            other, present = found.get(entry.path, (name, entry))
-            if present != entry:
-                clashes.append(f"{other} and {name} both bring {entry.path}; that of {name} is used")
-            found[entry.path] = (name, entry)
-    return [entry for _, entry in found.values()], clashes
+    for name, files in wheels:
+        for path, token in files.items():
+            other, present = found.get(path, (name, token))
+            if present != token:
+                clashes.append(f"{other} and {name} both bring {path}; that of {name} is used")
+            found[path] = (name, token)
+    return clashes
 
 
 class _EntryDestination(WheelDestination):

@@ -38,8 +38,9 @@ LAYERS = (
     ("edgepack.hub_calls",),
     ("edgepack.resolve.uv",),
     ("edgepack.resolve.supply",),
-    ("edgepack.resolve.index", "edgepack.script_folder", "edgepack.project_file"),
+    ("edgepack.left_out", "edgepack.resolve.index", "edgepack.script_folder", "edgepack.project_file"),
     ("edgepack.project",),
+    ("edgepack.base_changes", "edgepack.base_locking"),
     ("edgepack.assembly",),
     ("edgepack.plan", "edgepack.locking", "edgepack.module"),
     ("edgepack.ingredients",),
@@ -52,7 +53,7 @@ LAYERS = (
     ("edgepack.docker_build", "edgepack.smoke_test", "edgepack.doctor"),
     ("edgepack.deploy", "edgepack.deploy_progress"),
     # local services: values and logic, the verbs (which build), the command line
-    ("edgepack.services",),
+    ("edgepack.services", "edgepack.edge_assembly"),
     ("edgepack.service",),
     ("edgepack.cli",),
 )
@@ -95,6 +96,7 @@ PURE = (
     "edgepack.base.probe",
     "edgepack.base.image_documents",
     "edgepack.base.python_packages",
+    "edgepack.base_changes",
     "edgepack.inference_config",
     "edgepack.deployment_config",
     "edgepack.deployment_targets",

@@ -148,7 +148,7 @@ def test_json_is_one_document_and_nothing_else(warm: Project) -> None:
     plan = json.loads(warm.run("--json", "build", "--dry-run", code=0).stdout)
     assert list(plan) == PLATFORMS
     kinds = [layer["kind"] for layer in plan["linux/arm64"]["layers"]]
-    assert kinds == ["base", "packages", "agent", "model", "script"]
+    assert kinds == ["base", "packages", "model", "agent", "script"]
     failed = warm.run("--json", "build", "-m", "unknown", "--ic", "nowhere.yml", code=2)
     assert failed.stdout == ""
 
@@ -233,7 +233,7 @@ def test_wheels_in_a_folder_beside_the_conda_file(project: Project, world: World
     conda = project.folder / "conda.yml"
     conda.write_text(f"{conda.read_text()}  - --find-links ./my wheels\n  - mine\n")
     report = project.build()
-    assert report["platforms"]["linux/arm64"]["layers"][1]["title"] == "7 packages"
+    assert report["platforms"]["linux/arm64"]["layers"][1]["title"] == "httptools, mine and 5 more"
     shutil.rmtree(wheels)
     assert project.build("--locked", "--offline")["digest"] == report["digest"]
 
@@ -255,8 +255,8 @@ def test_a_model_alone_is_served_with_onnx_runtime(project: Project, world: Worl
     assert [layer["kind"] for layer in report["platforms"]["linux/arm64"]["layers"]] == [
         "base",
         "packages",
-        "agent",
         "model",
+        "agent",
     ]
     config = json.loads(project.run("--json", "inspect", "dist", code=0).stdout)["platforms"]["linux/arm64"]["config"]
     assert "EDGEPACK_ENTRY_MODULE=device_agent.onnx_script" in config["Env"]

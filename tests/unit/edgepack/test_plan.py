@@ -8,13 +8,13 @@ import pytest
 
 from edgepack.base.apt import DebPackage
 from edgepack.errors import InputError
+from edgepack.layer_groups import GROUP_BYTES
 from edgepack.models.record import ModelFile, ModelRecord
 from edgepack.oci.platform import AMD64, ARM64, Platform
 from edgepack.oci.reference import parse_image_reference
 from edgepack.plan import (
-    LARGE_MODEL_BYTES,
-    LARGE_WHEEL_BYTES,
-    MOST_LARGE_LAYERS,
+    MOST_MODEL_LAYERS,
+    MOST_PACKAGE_LAYERS,
     BaseContent,
     BuildPlan,
     FileContent,
@@ -74,7 +74,7 @@ MATERIAL = Material(
     agent_version="0.1",
     maker="maker",
 )
-WHEELS = (wheel("big", LARGE_WHEEL_BYTES), wheel("huge", LARGE_WHEEL_BYTES * 9), wheel("one"), wheel("two", None))
+WHEELS = (wheel("big", GROUP_BYTES), wheel("huge", GROUP_BYTES * 9), wheel("one"), wheel("two", None))
 
 
 def plan(
@@ -106,16 +106,16 @@ def test_layers_go_from_what_changes_least() -> None:
             "base: debian:bookworm",
             "packages: big 1.0",
             "packages: huge 1.0",
-            "packages: 2 packages",
-            "agent: device_agent 0.1",
+            "packages: one, two",
             "model: iris:1 model.bin",
+            "agent: device_agent 0.1",
             "script: score.py",
         ]
     )
 
 
 def test_where_files_go() -> None:
-    base, big, _, small, agent, weights, script = plan().images[1].layers
+    base, big, _, small, weights, agent, script = plan().images[1].layers
     assert isinstance(base.content, BaseContent)
     assert [package.architecture for package in base.content.packages] == ["arm64", "arm64"]
     assert isinstance(big.content, WheelContent)
@@ -139,7 +139,7 @@ def test_platforms_share_what_is_the_same_for_both() -> None:
     amd64, arm64 = plan().images
     shared = {layer.key for layer in amd64.layers} & {layer.key for layer in arm64.layers}
     kinds = [layer.kind for layer in amd64.layers if layer.key in shared]
-    assert kinds == ["packages", "packages", "packages", "agent", "model", "script"]
+    assert kinds == ["packages", "packages", "packages", "model", "agent", "script"]
 
 
 def test_the_same_input_has_the_same_keys() -> None:
@@ -174,21 +174,71 @@ def test_a_change_of_the_maker_changes_every_layer() -> None:
     assert kinds == {"base", "packages", "agent", "model", "script"}
 
 
+def files_of(*sizes: int, changed: Sequence[int] = ()) -> tuple[ModelFile, ...]:
+    """Files of some sizes in bytes; those with a number in `changed` have another content."""
+    return tuple(
+        ModelFile(f"f{number:03}", size, f"{number + 1000 * (number in changed):064}", False)
+        for number, size in enumerate(sizes)
+    )
+
+
+def model_layers(*models: ModelRecord) -> dict[str, FileContent]:
+    """Content of the layers of model files, by key."""
+    layers = plan(models=models).images[0].layers
+    return {
+        layer.key: layer.content for layer in layers if layer.kind == "model" and isinstance(layer.content, FileContent)
+    }
+
+
 def test_large_files_of_a_model_are_layers_of_their_own() -> None:
     files = [
         ModelFile(f"{name}.bin", size, f"{name:0<64}", False)
-        for name, size in (("a", LARGE_MODEL_BYTES), ("b", LARGE_MODEL_BYTES + 1), ("small", 5), ("tiny", 1))
+        for name, size in (("a", GROUP_BYTES), ("b", GROUP_BYTES + 1), ("small", 5), ("tiny", 1))
     ]
     layers = [title for title in titles(plan(models=[model("m", 3, *files)])) if title.startswith("model")]
-    assert layers == ["model: m:3 2 files", "model: m:3 a.bin", "model: m:3 b.bin"]
+    assert layers == ["model: m:3 a.bin", "model: m:3 b.bin", "model: m:3 small.bin, m:3 tiny.bin", "model: m:3"]
+
+
+def test_a_model_in_one_layer_is_in_its_usual_folder() -> None:
+    (content,) = model_layers(model("m", 7, *files_of(1, 2, 3))).values()
+    assert [path for path, *_ in content.files] == [f"var/azureml-app/azureml-models/m/7/f00{n}" for n in range(3)]
+    assert content.links == ()
+
+
+def test_a_model_in_several_layers_is_reached_by_a_link() -> None:
+    *files, links = model_layers(model("m", 7, *files_of(GROUP_BYTES, 1)), model("other")).values()
+    assert [path for content in files for path, *_ in content.files] == [
+        "var/azureml-app/.azureml-models/m/f000",
+        "var/azureml-app/.azureml-models/m/f001",
+        "var/azureml-app/azureml-models/other/1/model.bin",
+    ]
+    assert links == FileContent((), (("var/azureml-app/azureml-models/m/7", "../../.azureml-models/m"),))
+
+
+def test_two_versions_of_a_model_are_both_in_their_usual_folders() -> None:
+    found = model_layers(*(model("m", version, *files_of(GROUP_BYTES, GROUP_BYTES)) for version in (1, 2)))
+    assert len(found) == 4
+    paths = [path for content in found.values() for path, *_ in content.files]
+    assert paths == [f"var/azureml-app/azureml-models/m/{version}/f00{n}" for version in (1, 2) for n in range(2)]
+    assert not any(content.links for content in found.values())
+
+
+def test_a_new_version_moves_only_what_differs() -> None:
+    sizes = [2_000_000] * 50
+    before = model_layers(model("m", 1, *files_of(*sizes)))
+    after = model_layers(model("m", 2, *files_of(*sizes, changed=[17])))
+    new = [content for key, content in after.items() if key not in before]
+    assert len(before) == len(after)
+    assert sum(len(content.files) for content in new) <= 2
+    assert [path for content in new for path, *_ in content.files if path.endswith("/f017")]
+    assert new[-1].links == (("var/azureml-app/azureml-models/m/2", "../../.azureml-models/m"),)
 
 
 def test_there_are_never_too_many_layers() -> None:
-    wheels = [wheel(f"w{number:03}", LARGE_WHEEL_BYTES + number) for number in range(100)]
-    files = [ModelFile(f"f{number:03}", LARGE_MODEL_BYTES + number, f"{number:064}", False) for number in range(100)]
+    wheels = [wheel(f"w{number:03}", GROUP_BYTES + number) for number in range(100)]
     locks = {platform: lock(platform, *wheels) for platform in PLATFORMS}
-    image = plan(models=[model("m", 1, *files)], locks=locks).images[0]
-    assert len(image.layers) == 2 * (MOST_LARGE_LAYERS + 1) + 3
+    image = plan(models=[model("m", 1, *files_of(*range(GROUP_BYTES, GROUP_BYTES + 100)))], locks=locks).images[0]
+    assert len(image.layers) <= MOST_PACKAGE_LAYERS + MOST_MODEL_LAYERS + 4
     held = [one for layer in image.layers if isinstance(layer.content, WheelContent) for one in layer.content.wheels]
     assert sorted(held, key=lambda one: one.name) == wheels
     models = [
@@ -200,10 +250,21 @@ def test_there_are_never_too_many_layers() -> None:
     assert len(models) == len(set(models)) == 100
 
 
+def test_a_layer_of_several_packages_is_made_of_theirs() -> None:
+    _, big, huge, small, *_ = plan().images[0].layers
+    assert big.parts == huge.parts == ()
+    assert isinstance(small.content, WheelContent)
+    assert [part.content for part in small.parts] == [
+        WheelContent((one,), small.content.site_folder) for one in small.content.wheels
+    ]
+    alone = plan(locks={platform: lock(platform, small.content.wheels[0]) for platform in PLATFORMS})
+    assert alone.images[0].layers[1].key == small.parts[0].key  # so it is found wherever it goes
+
+
 def test_a_model_alone_is_served_if_it_is_onnx() -> None:
     bare = replace(RECIPE, script=None)
     found = plan(bare, [model(framework="Onnx")])
-    assert titles(found)[-1].startswith("model")
+    assert titles(found)[-2:] == ["model: iris:1 model.bin", "agent: device_agent 0.1"]
     assert found.images[0].run.environment["EDGEPACK_ENTRY_MODULE"] == "device_agent.onnx_script"
     for models, shown in (
         ([], "here: no model"),

@@ -161,7 +161,7 @@ def test_parts_that_clash_are_not_joined(tmp_path: Path) -> None:
 def test_parts_with_a_damaged_list_of_paths_are_not_joined(tmp_path: Path) -> None:
     cache = LayerCache(tmp_path)
     assert joined(cache, "key", part(1), part(2)) is not None
-    path = tmp_path / "layers/site_p1_x.paths.json"
+    path = tmp_path / "layers/site_p1_x.files.json"
     path.write_bytes(path.read_bytes().replace(b"p1", b"p7"))
     assert joined(cache, "key", part(1), part(2)) is None
     path.unlink()

@@ -4,14 +4,15 @@ import base64
 import csv
 import hashlib
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from edgepack.errors import DamagedDataError, InputError
-from edgepack.layers.entry import Entry, FileEntry, ZipMember
+from edgepack.layers.entry import Entry, FileEntry, FolderEntry, ZipMember, content_token
 from edgepack.layers.tarball import write_layer
-from edgepack.layers.wheel import merged_entries, wheel_entries
+from edgepack.layers.wheel import merged_entries, wheel_clashes, wheel_entries
 from tests.fakes.wheels import FakeWheel, zip_archive
 
 SITE = "usr/local/lib/python3.11/dist-packages"
@@ -165,13 +166,20 @@ def test_entry_points_that_are_none(tmp_path: Path) -> None:
             entries(tmp_path, FakeWheel("sample", entry_points=text))
 
 
+def clashes(wheels: Sequence[tuple[str, Sequence[Entry]]]) -> list[str]:
+    return wheel_clashes(
+        (name, {entry.path: content_token(entry) for entry in entries if not isinstance(entry, FolderEntry)})
+        for name, entries in wheels
+    )
+
+
 def test_two_wheels_with_different_files_of_one_name(tmp_path: Path) -> None:
     wheels: list[tuple[str, list[Entry]]] = []
     for name in ("one", "two"):
         files = {f"{name}/__init__.py": b"", "shared/__init__.py": b"", "shared/x.py": name.encode()}
         wheels.append((name, list(entries(tmp_path, FakeWheel(name, files=files)).values())))
-    found, clashes = merged_entries(wheels)
-    assert clashes == [f"one and two both bring {SITE}/shared/x.py; that of two is used"]
+    found = merged_entries(one for _, one in wheels)
+    assert clashes(wheels) == [f"one and two both bring {SITE}/shared/x.py; that of two is used"]
     paths = [entry.path for entry in found]
     assert len(paths) == len(set(paths))
     (shared,) = (entry for entry in found if entry.path == f"{SITE}/shared/x.py")
@@ -186,11 +194,17 @@ def test_two_wheels_with_different_files_of_one_name(tmp_path: Path) -> None:
 def test_of_files_that_two_wheels_bring_the_last_is_used_and_both_are_named() -> None:
     one: list[Entry] = [FileEntry("site/tests/__init__.py", b"one"), FileEntry("site/one.py", b"1")]
     two: list[Entry] = [FileEntry("site/tests/__init__.py", b"two"), FileEntry("site/two.py", b"2")]
-    entries, clashes = merged_entries([("one", one), ("two", two)])
-    assert {entry.path: entry.content for entry in entries if isinstance(entry, FileEntry)} == {
+    together = merged_entries([one, two])
+    assert {entry.path: entry.content for entry in together if isinstance(entry, FileEntry)} == {
         "site/tests/__init__.py": b"two",
         "site/one.py": b"1",
         "site/two.py": b"2",
     }
-    assert clashes == ["one and two both bring site/tests/__init__.py; that of two is used"]
-    assert merged_entries([("one", one), ("same", one)])[1] == []
+    assert clashes([("one", one), ("two", two)]) == [
+        "one and two both bring site/tests/__init__.py; that of two is used"
+    ]
+    assert clashes([("one", one), ("same", one)]) == []
+    executable = [FileEntry("site/one.py", b"1", executable=True)]
+    assert clashes([("one", one), ("other", executable)]) == [
+        "one and other both bring site/one.py; that of other is used"
+    ]
