@@ -21,11 +21,10 @@ from edgepack.errors import RemoteError
 from edgepack.files import CHUNK_BYTES, full_disk_named, hash_file, new_file, write_file
 from edgepack.image_making import MadeImages
 from edgepack.oci.descriptor import digest_of
-from edgepack.oci.image import Layer, image_of
+from edgepack.oci.image import NO_OPERATION, Layer, image_of, step_title
 from edgepack.oci.platform import Platform
 
 _LEVEL = 6
-_NO_OPERATION = "/bin/sh -c #(nop) "
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -176,12 +175,6 @@ def _titles(config: Mapping[str, Any], added: Sequence[tuple[str, str]]) -> list
     steps = [str(step.get("created_by", "")) for step in listed if not step.get("empty_layer")]
     count = len(config["rootfs"]["diff_ids"])
     steps = (steps + [""] * count)[:count]
-    own = [number for number, step in enumerate(steps) if step.startswith(f"{_NO_OPERATION}ADD file:")]
+    own = [number for number, step in enumerate(steps) if step.startswith(f"{NO_OPERATION}ADD file:")]
     named = dict(zip(own, added, strict=True)) if len(own) == len(added) else {}
     return [named.get(number, ("step", step_title(step))) for number, step in enumerate(steps)]
-
-
-def step_title(created_by: str) -> str:
-    """What a step of an image's history did, on one line."""
-    text = " ".join(created_by.removeprefix(_NO_OPERATION).removeprefix("/bin/sh -c ").split())
-    return text if len(text) <= 60 else f"{text[:59]}…"

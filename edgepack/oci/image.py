@@ -19,6 +19,8 @@ from edgepack.oci.descriptor import (
 )
 from edgepack.oci.platform import Platform
 
+NO_OPERATION = "/bin/sh -c #(nop) "  # how engines mark a step that is no command
+
 
 @dataclass(frozen=True, slots=True)
 class Layer:
@@ -112,3 +114,9 @@ def assemble_index(images: tuple[Image, ...], annotations: Mapping[str, str]) ->
     if annotations:
         document["annotations"] = dict(sorted(annotations.items()))
     return encode_document(document)
+
+
+def step_title(created_by: str) -> str:
+    """What a step of an image's history did, as `created_by` has it from an engine, on one short line."""
+    text = " ".join(created_by.removeprefix(NO_OPERATION).removeprefix("/bin/sh -c ").split())
+    return text if len(text) <= 60 else f"{text[:59]}…"

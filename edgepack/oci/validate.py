@@ -18,6 +18,7 @@ from edgepack.errors import DamagedDataError, InputError
 from edgepack.files import CHUNK_BYTES, hash_file
 from edgepack.oci.descriptor import CONFIG, Descriptor, parse_descriptor
 from edgepack.oci.image_tree import is_attestation
+from edgepack.oci.image import step_title
 from edgepack.oci.layout import blob_path, read_document, read_index
 from edgepack.oci.media_types import CONFIGS, GZIP_LAYERS, TAR_LAYERS
 
@@ -62,7 +63,9 @@ class PlatformContent:
         for layer, step in zip_longest(self.layers, steps[: len(self.layers)]):
             made_by = str(step.get("created_by", "")) if step else ""
             is_own = made_by.startswith("edgepack ")
-            kind, _, title = made_by.removeprefix("edgepack ").partition(": ") if is_own else ("", "", made_by[:60])
+            kind, _, title = (
+                made_by.removeprefix("edgepack ").partition(": ") if is_own else ("", "", step_title(made_by))
+            )
             layers.append({"kind": kind, "title": title, "digest": layer.digest, "size_bytes": layer.size})
         return {
             "digest": self.descriptor.digest,
