@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from edgepack import __version__
 from edgepack.assembly import Assembly
-from edgepack.base.debian import find_release
+from edgepack.base.release import find_release
 from edgepack.build_output import BuiltModule, layout_name, write_documents, write_report
 from edgepack.deployment.problem import DESIRED
 from edgepack.deployment.validate import problems

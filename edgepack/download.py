@@ -91,8 +91,9 @@ class Downloader:
         pause: Callable[[float], None] = time.sleep,
         credentials: Mapping[str, tuple[str, str]] | None = None,
     ) -> None:
+        self.cache = cache
         self._folder = cache / "downloads"
-        self._offline = offline
+        self.offline = offline
         self._credentials = credentials or {}
         self.pause = pause  # between attempts, in seconds
         self._say = say or (lambda _text: None)
@@ -111,6 +112,10 @@ class Downloader:
     ) -> None:
         if self._client is not None:
             self._client.close()
+
+    def blob_path(self, digest: str) -> Path:
+        """Where a layer of an image, `sha256:HEX`, is kept."""
+        return self.cache / "blobs" / digest.removeprefix("sha256:")
 
     def path(self, remote: Remote) -> Path:
         """Where `remote` is kept once it has been fetched."""
@@ -188,7 +193,7 @@ class Downloader:
     def _response(self, url: str, name: str) -> Iterator["httpx.Response"]:
         import httpx
 
-        if self._offline:
+        if self.offline:
             raise RemoteError(
                 f"{name}: not in the cache, and the network may not be used (--offline); run once without --offline",
                 retryable=False,

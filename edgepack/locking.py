@@ -3,20 +3,22 @@
 A lock is used as long as what was asked for is unchanged; `update` makes it anew, `frozen` refuses to.
 """
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgepack.base.debian import find_mirror, lock_base, read_apt_sources, read_archive, verify_signature
-from edgepack.base.release import find_release
+from packaging.utils import parse_wheel_filename
+
+from edgepack.base.base_image import SuppliedPackage
+from edgepack.base_changes import base_changes
+from edgepack.base_locking import LockedBase, find_base, supplied_versions, supplies_of, with_supplied
 from edgepack.download import Downloader
 from edgepack.errors import InputError
 from edgepack.files import write_file
 from edgepack.oci.platform import Platform
 from edgepack.project import Recipe
 from edgepack.resolve.conda_env import PackageRequests, with_requirements
-from edgepack.resolve.lock import PlatformLock, digest_inputs, target_of
+from edgepack.resolve.lock import PlatformLock, Wheel, digest_inputs
 from edgepack.resolve.lock_file import encode_lock, parse_lock
 
 ONNX_REQUIREMENTS = ("onnxruntime>=1.20", "numpy>=1.26")
@@ -46,39 +48,51 @@ def locks_for(
     downloader: Downloader,
     *,
     update: bool = False,
+    update_base: bool = False,
     frozen: bool = False,
     offline: bool = False,
+    without_security: bool = False,
+    insecure: bool = False,
     say: Callable[[str], None] = lambda _text: None,
 ) -> Mapping[Platform, PlatformLock]:
     """One lock for each platform of the recipe, from its file or made now; new ones are written to their files.
 
+    `update_base` takes the base as it is now and says what changed; the packages stay if they fit it.
+
     Raises:
         InputError: the packages cannot be resolved, or `frozen` and the files do not answer what is asked for.
-        RemoteError: index or mirror cannot be reached.
+        RemoteError: index, mirror or registry cannot be reached.
     """
     requests = all_requests(recipe)
-    inputs = digest_inputs(_inputs(recipe, requests))
-    if not update:
-        present = _read_locks(recipe, inputs)
-        if present is not None:
-            return present
-        if frozen:
-            names = ", ".join(str(lock_path(recipe, platform)) for platform in recipe.platforms)
-            raise InputError(
-                f"--locked: {names} are missing or were made for other packages, another base or other platforms; "
-                "make them anew with --lock"
-            )
-    say("Resolving packages and base ...")
-    made = _make_locks(recipe, requests, inputs, downloader, offline)
-    for platform, lock in made.items():
-        text = encode_lock(lock, lock.target(platform).marker)
-        write_file(lock_path(recipe, platform), text.encode())
-    return made
+    inputs = digest_inputs(_inputs(recipe, requests, without_security=without_security))
+    present = None if update else _read_locks(recipe, inputs)
+    if present is not None and not update_base:
+        return present
+    if frozen:
+        names = ", ".join(str(lock_path(recipe, platform)) for platform in recipe.platforms)
+        raise InputError(
+            f"--locked: {names} are missing or were made for other packages, another base or other platforms; "
+            "make them anew with --lock"
+        )
+    former = _read_former(recipe) if update_base and present is None else present
+    say("Looking for a newer base ..." if present else "Resolving packages and base ...")
+    base = find_base(recipe, requests.system, downloader, without_security=without_security, insecure=insecure)
+    made = _kept_packages(base, present, requests) if present else None
+    if made is None:
+        made = _resolve_packages(recipe, base, requests, downloader, offline)
+    locks = _locks_of(recipe, *made, inputs, without_security=without_security)
+    if former is not None:
+        for line in base_changes(former, locks):
+            say(line)
+    for platform, lock in locks.items():
+        write_file(lock_path(recipe, platform), encode_lock(lock, lock.target(platform).marker).encode())
+    return locks
 
 
-def _inputs(recipe: Recipe, requests: PackageRequests) -> dict[str, Any]:
+def _inputs(recipe: Recipe, requests: PackageRequests, *, without_security: bool) -> dict[str, Any]:
     asked = {"requirements": requests.requirements, "options": requests.options, "base": recipe.base}
-    return asked | ({"system": requests.system} if requests.system else {})
+    asked |= {"system": requests.system} if requests.system else {}
+    return asked | ({"without-security": True} if without_security else {})
 
 
 def _read_locks(recipe: Recipe, inputs: str) -> dict[Platform, PlatformLock] | None:
@@ -97,23 +111,76 @@ def _read_locks(recipe: Recipe, inputs: str) -> dict[Platform, PlatformLock] | N
     return found
 
 
-def _make_locks(
-    recipe: Recipe, requests: PackageRequests, inputs: str, downloader: Downloader, offline: bool
-) -> dict[Platform, PlatformLock]:
-    from edgepack.resolve.index import resolve
+def _read_former(recipe: Recipe) -> dict[Platform, PlatformLock]:
+    """The locks on disk that can be read, to tell what changes."""
+    found = {}
+    for platform in recipe.platforms:
+        path = lock_path(recipe, platform)
+        if path.is_file():
+            found[platform] = parse_lock(path.read_text(encoding="utf-8", errors="replace"), str(path))
+    return found
 
-    release = find_release(recipe.base)
-    mirror = find_mirror(os.environ, read_apt_sources)
-    debian = lock_base(read_archive(release, recipe.platforms, mirror, downloader, verify_signature), requests.system)
-    targets = {platform: target_of(platform, release.python, debian[platform]) for platform in recipe.platforms}
-    wheels = resolve(requests, tuple(targets.values()), recipe.environment_file, offline=offline)
+
+_Packages = tuple[LockedBase, Mapping[Platform, tuple[Wheel, ...]], Mapping[Platform, tuple[SuppliedPackage, ...]]]
+
+
+def _resolve_packages(
+    recipe: Recipe, base: LockedBase, requests: PackageRequests, downloader: Downloader, offline: bool
+) -> _Packages:
+    from edgepack.resolve.index import resolve_with
+
+    targets = tuple(base.targets.values())
+    supplies = supplies_of(base, downloader)
+    solution = resolve_with(requests, targets, recipe.environment_file, supplies, offline=offline)
+    wheels = {platform: solution.wheels[target] for platform, target in base.targets.items()}
+    supplied = {platform: solution.supplied[target] for platform, target in base.targets.items()}
+    return with_supplied(base, requests.system, supplied), wheels, supplied
+
+
+def _kept_packages(
+    base: LockedBase, present: Mapping[Platform, PlatformLock], requests: PackageRequests
+) -> _Packages | None:
+    """The packages of the locks on another base, or None if they do not all fit it."""
+    for platform, lock in present.items():
+        target = base.targets[platform]
+        tags = frozenset(target.tags())
+        same = lock.target(platform).python_full == target.python_full
+        if not same or not all(tags & parse_wheel_filename(wheel.filename)[3] for wheel in lock.wheels):
+            return None
+        if supplied_versions(base, platform, lock.supplied) != lock.supplied:
+            return None
+    supplied = {platform: lock.supplied for platform, lock in present.items()}
+    wheels = {platform: lock.wheels for platform, lock in present.items()}
+    return with_supplied(base, requests.system, supplied), wheels, supplied
+
+
+def _locks_of(
+    recipe: Recipe,
+    base: LockedBase,
+    wheels: Mapping[Platform, tuple[Wheel, ...]],
+    supplied: Mapping[Platform, tuple[SuppliedPackage, ...]],
+    inputs: str,
+    *,
+    without_security: bool,
+) -> dict[Platform, PlatformLock]:
     solved_for = tuple(str(platform) for platform in recipe.platforms)
-    files = [package.sha256 for platform in targets for package in debian[platform]]
-    files += [wheel.sha256 for target in targets.values() for wheel in wheels[target]]
+    files = [package.sha256 for platform in recipe.platforms for package in base.debian.get(platform, ())]
+    files += [image.manifest for image in base.images.values()]
+    files += [wheel.sha256 for platform in recipe.platforms for wheel in wheels[platform]]
     solution = digest_inputs({"files": files})
     return {
         platform: PlatformLock(
-            str(platform), inputs, solved_for, solution, recipe.base, release.python, debian[platform], wheels[target]
+            str(platform),
+            inputs,
+            solved_for,
+            solution,
+            recipe.base,
+            base.python,
+            base.debian.get(platform, ()),
+            wheels[platform],
+            base.images.get(platform),
+            supplied[platform],
+            without_security,
         )
-        for platform, target in targets.items()
+        for platform in recipe.platforms
     }

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from edgepack import PROJECT_FILE
-from edgepack.base.release import DEFAULT_BASE, find_release
+from edgepack.base.choice import parse_base
+from edgepack.base.release import DEFAULT_BASE
+from edgepack.deployment.secret_words import is_secret
 from edgepack.errors import InputError
 from edgepack.inference_config import InferenceConfig, parse_inference_config, read_inference_config
 from edgepack.models.naming import ModelReference, parse_model_reference
@@ -45,6 +47,7 @@ class Recipe:
     settings_files: tuple[Path, ...] = ()  # what was read to make the recipe
     dockerfile: Path | None = None  # of the user's own, for an engine
     sample_folder: Path | None = None  # where a sample request may lie
+    base_folder: Path = Path()  # where a relative `oci:FOLDER` of the base starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,8 @@ def recipe_of(
         parse_platforms, list(map(str, _first(options.platforms, document.get("platforms"), DEFAULT_PLATFORMS)))
     )
     base = _first(options.base, document.get("base"), DEFAULT_BASE)
-    attempt(find_release, base)
+    base_folder = folder if options.base is None else Path.cwd()
+    attempt(parse_base, base, base_folder)
     image = attempt(parse_image_reference, _first(options.image, document.get("image"), name))
     config, config_folder, where = attempt(_read_config, folder, document, options, place) or (None, folder, "")
     near = (config_folder, folder, Path.cwd())
@@ -136,6 +140,7 @@ def recipe_of(
         config_folder if listed is None or where != place else None,
     )
 
+        base_folder,
 
 def _settings_files(
     folder: Path, document: Mapping[str, Any], where: str, config: InferenceConfig, requests: PackageRequests | None

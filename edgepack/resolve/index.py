@@ -19,7 +19,7 @@ from edgepack.errors import InputError, RemoteError
 from edgepack.resolve.conda_env import PackageRequests
 from edgepack.resolve.conda_names import GPU_ONLY, LINKED_TO_GPU, NUMPY_2_SINCE
 from edgepack.resolve.lock import NoWheel, Target, Wheel, select_wheels
-from edgepack.resolve.supply import Patches, Supply, absence, decide, missing_wheels, split_supplied
+from edgepack.resolve.supply import Patches, Supply, absence, decide, decide_companions, missing_wheels, split_supplied
 from edgepack.resolve.uv import Question, ask, asked_names
 
 _NETWORK = re.compile(
@@ -77,6 +77,8 @@ def resolve_with(
         for missing in new:
             decide(patches, missing, supplies[missing.target], question)
         solved = _solve(question, patches)
+    if isinstance(solved, dict) and not patches.absent:
+        solved, patches = _with_companions(question, solved, patches, supplies)
     absent = [
         f"{_no_wheel_text(missing, [missing], where)}; {absence(missing, supplies[target], requests.requirements)}"
         for (target, _), missing in patches.absent.items()
@@ -106,6 +108,20 @@ def resolve_with(
         ]
     )
     return solution
+
+
+def _with_companions(
+    question: Question, solved: dict[str, Any], patches: Patches, supplies: Mapping[Target, Supply]
+) -> tuple[dict[str, Any], Patches]:
+    """The solution where Debian's packages stay together, if there is one."""
+    more = replace(patches, supplied=dict(patches.supplied))
+    found = [decide_companions(more, solved, target, supply, question) for target, supply in supplies.items()]
+    if not any(found):
+        return solved, patches
+    again = _solve(question, more)
+    if isinstance(again, str) or missing_wheels(again, supplies):
+        return solved, patches
+    return again, more
 
 
 def _solve(question: Question, patches: Patches) -> dict[str, Any] | str:

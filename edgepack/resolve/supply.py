@@ -27,11 +27,13 @@ _LOCAL = "+debian"
 class Supply:
     """What a platform may take from Debian: `find` gives what the base's `release` has of a package of the index.
 
-    `elsewhere` gives (release, version) of the other releases that have it; it may take long.
+    `needs` gives the names of all Debian packages that come with some, `elsewhere` (release, version) of the other
+    releases that have a package of the index; it may take long.
     """
 
     release: str
     find: Callable[[str], SuppliedPackage | None]
+    needs: Callable[[Sequence[str]], frozenset[str]]
     elsewhere: Callable[[str], Sequence[tuple[str, str]]]
 
 
@@ -81,6 +83,27 @@ def decide(patches: Patches, missing: NoWheel, supply: Supply, question: Questio
         patches.supplied[key] = found
     else:
         patches.absent[key] = missing
+
+
+def decide_companions(
+    patches: Patches, answer: Mapping[str, Any], target: Target, supply: Supply, question: Question
+) -> bool:
+    """Take from Debian, too, what comes with its packages anyhow and is as it was asked for; whether there was any.
+
+    So what Debian built and tested together stays together, and nothing is in the image twice.
+    """
+    chosen = [package.debian for (of, _), package in patches.supplied.items() if of == target]
+    there = supply.needs(chosen) if chosen else frozenset()
+    found: dict[tuple[Target, str], SuppliedPackage] = {}
+    for wheel in select_wheels(dict(answer), target)[0]:
+        name = canonicalize_name(wheel.name)
+        package = supply.find(name)
+        if package is None or package.debian not in there or patches.has(target, name):
+            continue
+        if asked_versions(question.requirements, name, target).contains(package.version, prereleases=True):
+            found[target, name] = package
+    patches.supplied.update(found)
+    return bool(found)
 
 
 def asked_versions(requirements: Iterable[str], name: str, target: Target) -> SpecifierSet:

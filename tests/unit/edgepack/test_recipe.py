@@ -161,7 +161,7 @@ def test_all_problems_at_once(folder: Path) -> None:
         "routes": 5,
         "models": ["m:x"],
         "platforms": ["linux/s390x"],
-        "base": "alpine",
+        "base": "oci:",
         "image": "A B",
     }
     text = problems(folder, document)
@@ -170,7 +170,7 @@ def test_all_problems_at_once(folder: Path) -> None:
         "`routes` must be a mapping",
         "m:x",
         "linux/s390x",
-        "alpine",
+        "`oci:`",
         "A B",
         "no run() function",
         "numpy=1|2",
