@@ -3,10 +3,8 @@
 All mismatches are reported together. The first thing to run on an image of unknown history.
 """
 
-import gzip
 import hashlib
 import json
-import zlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,10 +15,11 @@ from typing import Any
 from edgepack.errors import DamagedDataError, InputError
 from edgepack.files import CHUNK_BYTES, hash_file
 from edgepack.oci.descriptor import CONFIG, Descriptor, parse_descriptor
-from edgepack.oci.image_tree import is_attestation
 from edgepack.oci.image import step_title
+from edgepack.oci.image_tree import is_attestation
+from edgepack.oci.layer_reading import open_layer
 from edgepack.oci.layout import blob_path, read_document, read_index
-from edgepack.oci.media_types import CONFIGS, GZIP_LAYERS, TAR_LAYERS
+from edgepack.oci.media_types import CONFIGS, LAYERS, TAR_LAYERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,20 +213,20 @@ def _layer_problems(layout: Path, layer: Descriptor, diff_id: str | None) -> Ite
     if f"sha256:{hash_file(path)}" != layer.digest:
         yield f"{layer.digest}: its bytes have digest sha256:{hash_file(path)}"
         return
-    if layer.media_type not in (*GZIP_LAYERS, *TAR_LAYERS):
+    if layer.media_type not in LAYERS:
         yield f"{layer.digest}: layers of type {layer.media_type} are not known here"
     elif diff_id is not None:
-        found = layer.digest if layer.media_type in TAR_LAYERS else _diff_id(path)
+        found = layer.digest if layer.media_type in TAR_LAYERS else _diff_id(path, layer.media_type)
         if found != diff_id:
             yield f"{layer.digest}: its content has diff_id {found}, the configuration says {diff_id}"
 
 
-def _diff_id(path: Path) -> str:
+def _diff_id(path: Path, media_type: str) -> str:
     digest = hashlib.sha256()
     try:
-        with gzip.open(path) as file:
+        with open_layer(path, media_type) as file:
             while chunk := file.read(CHUNK_BYTES):
                 digest.update(chunk)
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, DamagedDataError) as error:
         return f"none ({error})"
     return f"sha256:{digest.hexdigest()}"
