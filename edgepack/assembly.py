@@ -95,7 +95,7 @@ def _listed_recipe(
     if image is None:
         whole = parse_image_reference(options.image or document.get("image") or project_name(document, (), folder, []))
         image = f"{whole.name}/{short}:{whole.tag}"
-    shared = {key: document[key] for key in ("platforms", "base") if key in document}
+    shared = {key: document[key] for key in ("platforms", "base", "exclude") if key in document}
     return recipe_of({**shared, **part, "name": short}, folder, replace(options, image=image), (), module)
 
 

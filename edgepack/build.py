@@ -27,6 +27,7 @@ from edgepack.ingredients import HashedFile, Licence
 from edgepack.layer_making import make_layers, maker_digest
 from edgepack.layers.cache import LayerCache
 from edgepack.layers.tarball import zlib_is_reference
+from edgepack.left_out import secret_names
 from edgepack.licences import wheel_licences
 from edgepack.locking import lock_path, locks_for
 from edgepack.models.record import ModelRecord
@@ -260,6 +261,13 @@ def _tell_about(assembly: Assembly, settings: BuildSettings) -> None:
 
 
 def _warn_about(prepared: Mapping[str, Prepared], settings: BuildSettings) -> None:
+    for name, model in {f"{one.name}:{one.version}": one for each in prepared.values() for one in each.models}.items():
+        secrets = secret_names(file.path for file in model.files)
+        if secrets:
+            settings.warn(
+                f"model {name} holds what looks like secrets, and is shipped as it was registered: "
+                f"{', '.join(secrets[:10])}; register it without them"
+            )
     huge = {
         f"{wheel.name} {wheel.version} ({(wheel.size_bytes or 0) // 1_000_000} MB, {platform})"
         for each in prepared.values()

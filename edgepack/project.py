@@ -62,6 +62,7 @@ class BuildOptions:
     output: Path = Path("dist")
     workspace: Path = Path(".edgepack")
     dockerfile: Path | None = None
+    excluded: Sequence[str] = ()
 
 
 def project_document(folder: Path, options: BuildOptions) -> tuple[dict[str, Any], list[str]]:
@@ -115,7 +116,8 @@ def recipe_of(
     image = attempt(parse_image_reference, _first(options.image, document.get("image"), name))
     config, config_folder, where = attempt(_read_config, folder, document, options, place) or (None, folder, "")
     near = (config_folder, folder, Path.cwd())
-    script = attempt(find_script, config, near, where, options.output) if config else None
+    excluded = _excluded(document, options, place, problems)
+    script = attempt(find_script, config, near, where, options.output, excluded) if config else None
     requests = attempt(package_requests, config, script, near, where) if config else None
     module = listed or _read_module(document, name, problems)
     dockerfile = _dockerfile(folder, document, options, place, problems)
@@ -133,14 +135,31 @@ def recipe_of(
         module,
         config_folder if where or document else options.workspace / "locks" / name,
         config.conda_file or where or PROJECT_FILE,
-        script.warnings if script else (),
-        (*config.notes, *(requests.notes if requests else ())),
+        (*(script.warnings if script else ()), *_public_secrets(config, where)),
+        (*config.notes, *(script.notes if script else ()), *(requests.notes if requests else ())),
         (*_settings_files(folder, document, where, config, requests), *([dockerfile] if dockerfile else [])),
         dockerfile,
         config_folder if listed is None or where != place else None,
+        base_folder,
     )
 
-        base_folder,
+
+def _excluded(document: Mapping[str, Any], options: BuildOptions, place: str, problems: list[str]) -> tuple[str, ...]:
+    """The patterns of files that the project and the command leave out."""
+    listed = document.get("exclude") or []
+    problems += [f"{place}: exclude: {each!r} is not a pattern" for each in listed if not isinstance(each, str)]
+    return (*(each for each in listed if isinstance(each, str)), *options.excluded)
+
+
+def _public_secrets(config: InferenceConfig, where: str) -> Iterator[str]:
+    """Variables of the image that should not be in one: everybody who can pull it can read them."""
+    for name, value in config.environment_variables.items():
+        if is_secret(name, value):
+            yield (
+                f"{where}: environment variable {name} looks like a secret, and whoever can pull the image can read "
+                "it; give it to the module on the device, for example in a file that is mounted there"
+            )
+
 
 def _settings_files(
     folder: Path, document: Mapping[str, Any], where: str, config: InferenceConfig, requests: PackageRequests | None

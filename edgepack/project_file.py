@@ -23,6 +23,7 @@ KEYS = {
     "platforms": list,
     "base": str,
     "dockerfile": str,
+    "exclude": list,
     "image": str,
     "module": dict,
     "modules": (list, dict),
@@ -35,6 +36,7 @@ LISTED_KEYS = {
     "models": list,
     "inference_config": (str, dict),
     "dockerfile": str,
+    "exclude": list,
     "image": str,
     **MODULE_KEYS,
     "routes": dict,
@@ -48,7 +50,7 @@ _KINDS = {
     (list, dict): "a list or a mapping",
 }
 _MODULE_NAME = re.compile(r"[a-zA-Z0-9_-]+")
-_FOLDERS_OF_THE_OUTPUT = ("image", "sbom")
+_FOLDERS_OF_THE_OUTPUT = ("image", "sbom", "attachments")
 
 
 @dataclass(frozen=True, slots=True)

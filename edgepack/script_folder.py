@@ -6,7 +6,7 @@ Nothing of the user's code is run; it is read as text.
 import ast
 import posixpath
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 from device_agent.script_check import scan_script, script_warnings
 from edgepack.errors import InputError
 from edgepack.inference_config import InferenceConfig
+from edgepack.left_out import OWN_FILE, holds_secret, read_rules
 from edgepack.resolve.conda_env import (
     PackageRequests,
     parse_conda_file,
@@ -24,12 +25,12 @@ from edgepack.resolve.conda_env import (
 )
 from edgepack.resolve.conda_names import CAME_ALONG
 
-# Never copied from a source folder: version control, environments, caches, what a build itself writes, `.env` files.
+# Never copied from a source folder: version control, environments, caches, what a build itself writes.
 LEFT_OUT_FOLDERS = frozenset(
     ".git .hg .svn .venv venv __pycache__ .edgepack .mypy_cache .pytest_cache .ruff_cache .ipynb_checkpoints .idea"
     " .vscode .azureml node_modules".split()
 )
-LEFT_OUT_FILES = ("*.pyc", "*.pyo", "pylock.*.toml", ".env", ".env.*", ".DS_Store", "*.swp", ".amlignore", ".gitignore")
+LEFT_OUT_FILES = ("*.pyc", "*.pyo", "pylock.*.toml", ".DS_Store", "*.swp", ".amlignore", ".gitignore", OWN_FILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,15 @@ class Script:
     files: tuple[tuple[str, Path, bool], ...]
     source_name: str | None
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
-def find_script(config: InferenceConfig, folders: Sequence[Path], where: str, output: Path) -> Script | None:
+def find_script(
+    config: InferenceConfig, folders: Sequence[Path], where: str, output: Path, excluded: Sequence[str] = ()
+) -> Script | None:
     """The script that the configuration names, looked for in `folders` in order; None when it names none.
 
-    What lies in `output`, where the build writes, is not copied.
+    What lies in `output`, where the build writes, is not copied, nor what a pattern of `excluded` matches.
 
     Raises:
         InputError: it is missing, is no Python file, has a syntax error, or lacks `init` or `run`.
@@ -69,23 +73,32 @@ def find_script(config: InferenceConfig, folders: Sequence[Path], where: str, ou
     root = source.resolve()
     if output.resolve() == root:
         raise InputError(f"{output}: the output folder cannot be the source directory; choose another with -o")
-    kept = _kept_by_ignore_file(root)
-    files = tuple(
-        sorted(
-            (file.relative_to(root).as_posix(), file, bool(file.stat().st_mode & 0o100))
-            for file in _files_below(root, output.resolve())
-            if kept(file.relative_to(root).as_posix())
-        )
-    )
+    present = {file.relative_to(root).as_posix(): file for file in _files_below(root, output.resolve())}
+    choice = read_rules(root, excluded).choose(present)
+    files = tuple((name, present[name], bool(present[name].stat().st_mode & 0o100)) for name in choice.kept)
     entry = posixpath.normpath(config.entry_script)
-    if entry not in (name for name, _, _ in files):
+    if entry not in choice.kept:
         raise InputError(
-            f"{where}: entryScript {config.entry_script!r} lies outside of the source directory {source}, or in "
-            "a folder of it that is not copied"
+            f"{where}: entryScript {config.entry_script!r} lies outside of the source directory {source}, in a folder "
+            "of it that is not copied, or is left out by an ignore file"
         )
+    found += tuple(
+        f"{file}: holds what looks like a key or a connection string; whoever can pull the image can read it"
+        for _, file, _ in files
+        if holds_secret(file)
+    )
     # the name of a checkout's own folder differs from machine to machine, and must not enter the image
     name = "source" if posixpath.normpath(config.source_directory or ".") == "." else root.name
-    return Script(entry, files, name, found)
+    return Script(entry, files, name, found, tuple(_left_out_note(root, choice.secrets)))
+
+
+def _left_out_note(root: Path, secrets: Sequence[str]) -> Iterator[str]:
+    if secrets:
+        shown = ", ".join(secrets[:10]) + (f" and {len(secrets) - 10} more" if len(secrets) > 10 else "")
+        yield (
+            f"{root}: not copied, since it looks like secrets: {shown}; to copy a file all the same, write a line such "
+            f"as `!{secrets[0]}` to {OWN_FILE} there"
+        )
 
 
 def package_requests(
@@ -127,20 +140,6 @@ def _find(name: str, folders: Sequence[Path], what: str, *, folder: bool) -> Pat
             return path
     looked = " and ".join(str(path) for path in candidates)
     raise InputError(f"{what} {name!r} is not there; looked for {'the folder' if folder else 'the file'} {looked}")
-
-
-def _kept_by_ignore_file(root: Path) -> Callable[[str], bool]:
-    """Whether a path is kept by the folder's `.amlignore`, or without one by its `.gitignore`, as in v1."""
-    import pathspec
-
-    for name in (".amlignore", ".gitignore"):
-        if (root / name).is_file():
-            try:
-                left_out = pathspec.GitIgnoreSpec.from_lines(_read(root / name).splitlines())
-            except ValueError as error:
-                raise InputError(f"{root / name}: {error}") from error
-            return lambda path: not left_out.match_file(path)
-    return lambda _path: True
 
 
 def _files_below(root: Path, output: Path) -> Iterator[Path]:

@@ -25,6 +25,13 @@ from edgepack.cli.session import Session, find_project, pass_session
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Where to write. Default: dist.")
 @click.option("--base", metavar="BASE", help="Base file system: debian:bookworm (default) or debian:trixie.")
 @builder_options
+@click.option(
+    "--exclude",
+    "excluded",
+    multiple=True,
+    metavar="PATTERN",
+    help="Leave files of the source directory out, as a .gitignore does; repeatable.",
+)
 @click.option("--lock", "update_lock", is_flag=True, help="Resolve packages and base anew and rewrite the locks.")
 @click.option("--locked", "frozen_lock", is_flag=True, help="Fail rather than resolve: the locks must be up to date.")
 @click.option("--offline", is_flag=True, help="Use the cache only.")
@@ -44,6 +51,7 @@ def build_command(
     builder: str,
     dockerfile: Path | None,
     build_network: str | None,
+    excluded: tuple[str, ...],
     update_lock: bool,
     frozen_lock: bool,
     offline: bool,
@@ -69,7 +77,9 @@ def build_command(
     folder = here if named else find_project(here) or here
     platforms = None if platform is None else [part.strip() for part in platform.split(",") if part.strip()]
     output = output or folder / "dist"
-    options = BuildOptions(models, inference_config, platforms, image, base, output, session.workspace, dockerfile)
+    options = BuildOptions(
+        models, inference_config, platforms, image, base, output, session.workspace, dockerfile, excluded
+    )
     assembly = read_assembly(folder, options, os.environ)
     make_images = chosen_builder(builder, build_network, assembly, output, session)
     settings = verb.BuildSettings(

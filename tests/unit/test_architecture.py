@@ -46,7 +46,7 @@ LAYERS = (
     ("edgepack.ingredients",),
     ("edgepack.sbom", "edgepack.provenance", "edgepack.licences"),
     ("edgepack.image_documents",),
-    ("edgepack.layer_making", "edgepack.image_making", "edgepack.build_output", "edgepack.dockerfile"),
+    ("edgepack.base_pull", "edgepack.layer_making", "edgepack.image_making", "edgepack.build_output", "edgepack.dockerfile"),
     ("edgepack.engine_images",),
     # verbs: they never import each other
     ("edgepack.build", "edgepack.engine", "edgepack.scaffold", "edgepack.push", "edgepack.pull", "edgepack.sign"),
