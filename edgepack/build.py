@@ -26,6 +26,7 @@ from edgepack.image_making import MadeLayers, MakeImages, assembled_images
 from edgepack.ingredients import HashedFile, Licence
 from edgepack.layer_making import make_layers, maker_digest
 from edgepack.layers.cache import LayerCache
+from edgepack.layers.packing import Compression
 from edgepack.layers.tarball import zlib_is_reference
 from edgepack.left_out import secret_names
 from edgepack.licences import wheel_licences
@@ -63,6 +64,7 @@ class BuildSettings:
     say: Callable[[str], None] = field(default=lambda _text: None)
     warn: Callable[[str], None] = field(default=lambda _text: None)
     make_images: MakeImages = assembled_images
+    compression: Compression = Compression.GZIP
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,8 @@ def prepare(assembly: Assembly, settings: BuildSettings, downloader: Downloader)
             say=settings.say,
         )
         own = models[folder]
-        return Prepared(recipe, own, locks, plan_build(recipe, own, locks, _material(recipe, registry, agent)))
+        material = _material(recipe, registry, agent, maker_digest(settings.compression))
+        return Prepared(recipe, own, locks, plan_build(recipe, own, locks, material))
 
     return _for_each(assembly, prepared)
 
@@ -163,7 +166,7 @@ def build(assembly: Assembly, settings: BuildSettings) -> dict[str, Any]:
     """
     started = time.monotonic()
     _tell_about(assembly, settings)
-    if not zlib_is_reference():
+    if settings.compression is Compression.GZIP and not zlib_is_reference():
         settings.warn(
             "this machine's zlib compresses differently from stock zlib: the image is sound and its configuration "
             "has the usual digest, but layers and index have other digests than on other machines"
@@ -177,7 +180,7 @@ def build(assembly: Assembly, settings: BuildSettings) -> dict[str, Any]:
     ):
         prepared = prepare(assembly, settings, downloader)
         _warn_about(prepared, settings)
-        layers = LayerCache(cache)
+        layers = LayerCache(cache, settings.compression)
         whole = BuildPlan(tuple(image for each in prepared.values() for image in each.plan.images))
         made = make_layers(whole, layers, downloader, settings.say, settings.warn)
         wheels = [wheel for each in prepared.values() for lock in each.locks.values() for wheel in lock.wheels]
@@ -279,9 +282,9 @@ def _warn_about(prepared: Mapping[str, Prepared], settings: BuildSettings) -> No
         settings.warn(f"very large packages for an edge device: {', '.join(sorted(huge))}")
 
 
-def _material(recipe: Recipe, registry: ModelRegistry, agent: Sequence[tuple[str, Path, str]]) -> Material:
+def _material(recipe: Recipe, registry: ModelRegistry, agent: Sequence[tuple[str, Path, str]], maker: str) -> Material:
     hashes = {path: hash_file(file) for path, file, _ in (recipe.script.files if recipe.script else ())}
-    return Material(registry.file_path, agent, hashes, __version__, maker_digest())
+    return Material(registry.file_path, agent, hashes, __version__, maker)
 
 
 def _agent_files() -> Sequence[tuple[str, Path, str]]:

@@ -7,7 +7,9 @@ comes out holds layers uncompressed or not, depending on the engine; from 25 on 
 import io
 import json
 import os
+import shutil
 import tarfile
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +20,10 @@ from typing import IO, Any
 from edgepack.errors import RemoteError
 from edgepack.files import CHUNK_BYTES
 from edgepack.oci.descriptor import digest_of, encode_document
+from edgepack.oci.layer_reading import open_layer
+from edgepack.oci.media_types import LAYER_ZSTD
+
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +46,8 @@ def write_archive(image: EngineImage, name: str, file: IO[bytes]) -> None:
         config = _member(digest_of(image.config))
         add(config, len(image.config), io.BytesIO(image.config))
         for digest, path in dict(image.layers).items():
-            with path.open("rb") as stream:
-                add(_member(digest), path.stat().st_size, stream)
+            with _readable(path) as stream:
+                add(_member(digest), os.fstat(stream.fileno()).st_size, stream)
         entry: dict[str, Any] = {
             "Config": config,
             "RepoTags": [name],
@@ -49,6 +55,20 @@ def write_archive(image: EngineImage, name: str, file: IO[bytes]) -> None:
         }
         text = b"[" + encode_document(entry) + b"]"
         add("manifest.json", len(text), io.BytesIO(text))
+
+
+@contextmanager
+def _readable(layer: Path) -> Iterator[IO[bytes]]:
+    """Yield the layer as any engine reads it: older ones do not know zstd, so that is unpacked before."""
+    with layer.open("rb") as file:
+        if file.read(len(_ZSTD_MAGIC)) != _ZSTD_MAGIC:
+            file.seek(0)
+            yield file
+            return
+    with open_layer(layer, LAYER_ZSTD) as plain, tempfile.TemporaryFile() as unpacked:
+        shutil.copyfileobj(plain, unpacked, CHUNK_BYTES)
+        unpacked.seek(0)
+        yield unpacked
 
 
 def _member(digest: str) -> str:

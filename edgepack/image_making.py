@@ -1,11 +1,11 @@
 """The last step from layers to images: put together here, or given to an engine that makes images of its own."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgepack.oci.image import Image, Layer, assemble_image
-from edgepack.plan import BuildPlan
+from edgepack.plan import BuildPlan, LayerPlan
 from edgepack.project import Recipe
 
 MadeLayers = Mapping[str, tuple[Layer, bool]]
@@ -30,9 +30,14 @@ def assembled_images(
 ) -> MadeImages:
     """The images of the plan from the layers as they are."""
     images = tuple(
-        assemble_image(image.platform, tuple(made[layer.key][0] for layer in image.layers), image.run)
+        assemble_image(image.platform, tuple(_named(layer, made[layer.key][0]) for layer in image.layers), image.run)
         for image in plan.images
     )
     digests = {layer.digest for image in images for layer in image.layers}
     cached = {layer.digest: was_cached for layer, was_cached in made.values()}
     return MadeImages(images, {digest: blob_path(digest) for digest in digests}, cached)
+
+
+def _named(plan: LayerPlan, layer: Layer) -> Layer:
+    """The layer as this image calls it: the same bytes may have another title in an image that is built with it."""
+    return replace(layer, kind=plan.kind, title=plan.title)

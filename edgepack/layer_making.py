@@ -14,17 +14,30 @@ from typing import TypeVar
 
 from edgepack.base.apt import DebPackage
 from edgepack.base.debian import fetch_base, find_mirror, read_apt_sources
+from edgepack.base_pull import pull_layers
 from edgepack.download import Downloader, Remote
 from edgepack.layers.cache import LayerCache
 from edgepack.layers.entry import Entry, FileEntry, LinkEntry
 from edgepack.layers.packing import Compression
 from edgepack.layers.tarball import FORMAT, TarDigests
+from edgepack.oci.descriptor import LAYER_GZIP
 from edgepack.oci.image import Layer
+from edgepack.oci.media_types import LAYER_ZSTD
 from edgepack.oci.platform import Platform
-from edgepack.plan import INTERPRETER, BaseContent, BuildPlan, ImagePlan, LayerPlan, WheelContent
+from edgepack.plan import (
+    BaseContent,
+    BuildPlan,
+    FileContent,
+    ImageLayerContent,
+    ImagePlan,
+    LayerPlan,
+    UserContent,
+    WheelContent,
+)
 from edgepack.resolve.lock import Wheel
 
 _MAKERS = ("layers.entry", "layers.packing", "layers.tarball", "layers.wheel", "base.deb", "base.root")
+_MEDIA_TYPES = {Compression.GZIP: LAYER_GZIP, Compression.ZSTD: LAYER_ZSTD}
 _CONNECTIONS = 6
 _Result = TypeVar("_Result")
 
@@ -35,9 +48,14 @@ def make_layers(
     downloader: Downloader,
     say: Callable[[str], None],
     warn: Callable[[str], None],
+    *,
+    insecure: bool = False,
 ) -> dict[str, tuple[Layer, bool]]:
     """Every layer of the plan by key, and whether it came from the cache."""
-    wanted = {layer.key: (layer, image.platform) for image in plan.images for layer in image.layers}
+    pulled = pull_layers(plan, downloader, say, insecure=insecure)
+    wanted = {
+        layer.key: (layer, image.platform) for image in plan.images for layer in image.layers if layer.key not in pulled
+    }
     found = _find(wanted, cache)
     missing = {key: pair for key, pair in wanted.items() if key not in found}
     if missing:
@@ -67,8 +85,11 @@ def make_layers(
             files |= _fetch([pair], downloader)
             make(pair)
     _tell_clashes(plan, missing, cache, warn)
-    return {
-        key: (Layer(layer.kind, layer.title, made.digest, made.size_bytes, made.diff_id), key not in missing)
+    return pulled | {
+        key: (
+            Layer(layer.kind, layer.title, made.digest, made.size_bytes, made.diff_id, _MEDIA_TYPES[cache.compression]),
+            key not in missing,
+        )
         for key, (layer, _) in wanted.items()
         for made in [found[key]]
     }
@@ -139,15 +160,23 @@ def _entries(layer: LayerPlan, platform: Platform, files: Mapping[str, Path]) ->
     content = layer.content
     if isinstance(content, BaseContent):
         from edgepack.base.deb import read_deb
-        from edgepack.base.root import root_entries
+        from edgepack.base.root import extra_entries, root_entries
 
         packages = [(package.name, *read_deb(files[package.sha256])) for package in content.packages]
+        if not content.python:
+            return extra_entries(packages, platform)
         return root_entries(packages, content.python, platform)
+    if isinstance(content, UserContent):
+        from edgepack.base.root import user_entries
+
+        return user_entries(content.passwd, content.group)
+    if isinstance(content, ImageLayerContent):
+        raise AssertionError("a layer of a base image is not made")
     if isinstance(content, WheelContent):
         from edgepack.layers.wheel import merged_entries, wheel_entries
 
         return merged_entries(
-            wheel_entries(files[wheel.sha256], content.site_folder, INTERPRETER) for wheel in content.wheels
+            wheel_entries(files[wheel.sha256], content.site_folder, content.interpreter) for wheel in content.wheels
         )
     return [*(FileEntry(*file) for file in content.files), *(LinkEntry(*link) for link in content.links)]
 
@@ -157,7 +186,9 @@ def _weight(layer: LayerPlan) -> int:
         return sum(wheel.size_bytes or 0 for wheel in layer.content.wheels)
     if isinstance(layer.content, BaseContent):
         return sum(package.size_bytes for package in layer.content.packages)
-    return sum(file.stat().st_size for _, file, *_ in layer.content.files)
+    return (
+        sum(file.stat().st_size for _, file, *_ in layer.content.files) if isinstance(layer.content, FileContent) else 0
+    )
 
 
 def maker_digest(compression: Compression = Compression.GZIP) -> str:

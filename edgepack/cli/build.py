@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from edgepack.cli.build_steps import BuildSteps, check_steps, signing_key, step_options, take_steps
-from edgepack.cli.builder_choice import builder_options, chosen_builder
+from edgepack.cli.builder_choice import builder_options, chosen_builder, chosen_compression
 from edgepack.cli.session import Session, find_project, pass_session
 
 
@@ -36,6 +36,12 @@ from edgepack.cli.session import Session, find_project, pass_session
 @click.option("--locked", "frozen_lock", is_flag=True, help="Fail rather than resolve: the locks must be up to date.")
 @click.option("--offline", is_flag=True, help="Use the cache only.")
 @click.option("--layered", is_flag=True, help="Write the modules and routes as a layered deployment, too.")
+@click.option(
+    "--compression",
+    type=click.Choice(["gzip", "zstd"]),
+    default="gzip",
+    help="Of the layers. zstd is smaller and faster, for devices whose engine takes it (Docker from 23.0 on).",
+)
 @click.option("--dry-run", is_flag=True, help="Print the plan and make nothing but the locks.")
 @step_options
 @pass_session
@@ -56,6 +62,7 @@ def build_command(
     frozen_lock: bool,
     offline: bool,
     layered: bool,
+    compression: str,
     dry_run: bool,
     **steps: Any,
 ) -> None:
@@ -81,6 +88,7 @@ def build_command(
         models, inference_config, platforms, image, base, output, session.workspace, dockerfile, excluded
     )
     assembly = read_assembly(folder, options, os.environ)
+    packing = chosen_compression(compression, builder)
     make_images = chosen_builder(builder, build_network, assembly, output, session)
     settings = verb.BuildSettings(
         session.workspace,
@@ -92,6 +100,7 @@ def build_command(
         session.say,
         session.warn,
         make_images,
+        packing,
     )
     if dry_run:
         plan = verb.dry_run(assembly, settings)

@@ -11,6 +11,7 @@ from edgepack.errors import InputError
 if TYPE_CHECKING:
     from edgepack.assembly import Assembly
     from edgepack.image_making import MakeImages
+    from edgepack.layers.packing import Compression
 
 
 def builder_options(command: Any) -> Any:
@@ -56,3 +57,19 @@ def chosen_builder(
     problems += ["--build-network is for an engine; add --builder docker"] if network else []
     InputError.raise_if_any(problems)
     return assembled_images
+
+
+def chosen_compression(name: str, builder: str) -> "Compression":
+    """How layers are compressed.
+
+    Raises:
+        InputError: zstd is not installed, or the builder is an engine, which reads and makes gzip.
+    """
+    from edgepack.layers.packing import Compression, load_zstd
+
+    chosen = Compression(name)
+    if chosen is Compression.ZSTD:
+        if builder == "docker":
+            raise InputError("--compression zstd is not for --builder docker, whose engine compresses layers itself")
+        load_zstd()
+    return chosen

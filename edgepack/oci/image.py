@@ -31,10 +31,12 @@ class Layer:
     digest: str
     size_bytes: int
     diff_id: str
+    media_type: str = LAYER_GZIP
+    media_type: str = LAYER_GZIP
 
     def descriptor(self) -> Descriptor:
         """How a manifest points at this layer."""
-        return Descriptor(LAYER_GZIP, self.digest, self.size_bytes)
+        return Descriptor(self.media_type, self.digest, self.size_bytes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,16 @@
 The folder appears by rename when it is complete, under the digest of the image's configuration, so it can be reused.
 """
 
-import gzip
 import shutil
 import tarfile
 import tempfile
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
 from edgepack.errors import DamagedDataError, InputError
 from edgepack.files import CHUNK_BYTES
 from edgepack.oci.descriptor import Descriptor
+from edgepack.oci.layer_reading import open_layer
 from edgepack.oci.layout import blob_path
 from edgepack.oci.validate import PlatformContent
 
@@ -46,7 +45,7 @@ def unpack_layers(layout: Path, layers: Iterable[Descriptor], target: Path) -> b
         root = Path(temporary, "root")
         root.mkdir()
         for layer in layers:
-            _unpack_layer(blob_path(layout, layer.digest), root)
+            _unpack_layer(blob_path(layout, layer.digest), layer.media_type, root)
         try:
             root.rename(target)
         except OSError:
@@ -56,12 +55,15 @@ def unpack_layers(layout: Path, layers: Iterable[Descriptor], target: Path) -> b
     return True
 
 
-def _unpack_layer(blob: Path, root: Path) -> None:
+def _unpack_layer(blob: Path, media_type: str, root: Path) -> None:
     try:
-        with tarfile.open(blob, "r:*") as archive:
+        with (
+            open_layer(blob, media_type) as plain,
+            tarfile.open(fileobj=plain, mode="r:") as archive,
+        ):
             for member in archive:
                 _unpack_member(archive, member, root, blob)
-    except (tarfile.TarError, zlib.error, gzip.BadGzipFile, EOFError) as error:
+    except tarfile.TarError as error:
         raise DamagedDataError(f"{blob}: this layer cannot be unpacked ({error})") from error
 
 
