@@ -1,8 +1,8 @@
 """What a deployment changes: what is there against what is to be, module by module, route by route. Pure.
 
 createOptions are compared as edgeAgent does, after putting their pieces together and reading them; an environment by
-its variables; twins property by property. Values whose names speak of a secret, and passwords of registries, are never
-shown: only that they change.
+its variables; twins property by property. What is a secret by its name or looks (`secret_words`) is never shown: only
+that it changes.
 """
 
 import json
@@ -12,16 +12,11 @@ from typing import Any, Literal, NamedTuple
 
 from edgepack.deployment.content import Desired, without_nulls
 from edgepack.deployment.create_options import join, parse
-from edgepack.deployment.secret_words import is_secret
+from edgepack.deployment.engine_keys import in_engine_spelling
+from edgepack.deployment.secret_words import without_secrets
 from edgepack.errors import InputError
 
 Kind = Literal["added", "removed", "changed"]
-HIDDEN = "***"
-
-_SECRET = re.compile(
-    r"(?i)passw|secret|token|credential|connection_?string|sas|(?:^|[_.]|access|api|private)key(?:$|[_.0-9])"
-)
-_ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=.+", re.DOTALL)
 _PIECE = re.compile(r"createoptions", re.IGNORECASE)
 _NOTHING = object()
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
@@ -89,29 +84,42 @@ def _each(noun: str, sides: Sequence[Mapping[str, Any]], plain: Callable[[Any], 
     for name in dict.fromkeys((*after, *before)):
         subject = f"{noun} {name}"
         if name not in before:
-            yield Change("added", subject, "", None, _without_secrets(plain(after[name]), name))
+            yield Change("added", subject, "", None, without_secrets(plain(after[name])))
         elif name not in after:
-            yield Change("removed", subject, "", _without_secrets(plain(before[name]), name), None)
+            yield Change("removed", subject, "", without_secrets(plain(before[name])), None)
         else:
-            yield from _inside(subject, "", plain(before[name]), plain(after[name]), is_top=True)
+            yield from _changes(subject, plain(before[name]), plain(after[name]))
 
 
 def _settings(subject: str, before: Any, after: Any, apart: tuple[str, ...]) -> Iterator[Change]:
     """Changes of the rest of a system module's desired properties."""
     rests = [{key: value for key, value in _object(side).items() if key not in apart} for side in (before, after)]
-    yield from _inside(subject, "", without_nulls(rests[0]), without_nulls(rests[1]), is_top=True)
+    yield from _changes(subject, without_nulls(rests[0]), without_nulls(rests[1]))
 
 
-def _inside(subject: str, path: str, before: Any, after: Any, *, is_top: bool = False) -> Iterator[Change]:
+def _changes(subject: str, before: Any, after: Any) -> Iterator[Change]:
+    yield from _inside(subject, "", _Side(before, without_secrets(before)), _Side(after, without_secrets(after)))
+
+
+class _Side(NamedTuple):
+    """A value, and as it may be shown."""
+
+    value: Any
+    shown: Any
+
+    def member(self, key: str) -> "_Side":
+        return _Side(self.value[key], self.shown[key]) if key in self.value else _Side(_NOTHING, None)
+
+
+def _inside(subject: str, path: str, before: _Side, after: _Side) -> Iterator[Change]:
     """Changes below a path, down to values that are no objects."""
-    if isinstance(before, dict) and isinstance(after, dict) and (is_top or (before and after)):
-        for key in dict.fromkeys((*before, *after)):
-            below = f"{path}.{key}" if path else key
-            yield from _inside(subject, below, before.get(key, _NOTHING), after.get(key, _NOTHING))
-    elif not _equal(before, after):
-        kind: Kind = "added" if before is _NOTHING else "removed" if after is _NOTHING else "changed"
-        shown = [None if side is _NOTHING else _without_secrets(side, path) for side in (before, after)]
-        yield Change(kind, subject, path or "value", shown[0], shown[1])
+    values = before.value, after.value
+    if all(isinstance(value, dict) for value in values) and (not path or all(values)):
+        for key in dict.fromkeys((*before.value, *after.value)):
+            yield from _inside(subject, f"{path}.{key}" if path else key, before.member(key), after.member(key))
+    elif not _equal(*values):
+        kind: Kind = "added" if values[0] is _NOTHING else "removed" if values[1] is _NOTHING else "changed"
+        yield Change(kind, subject, path or "value", before.shown, after.shown)
 
 
 def _equal(before: Any, after: Any) -> bool:
@@ -133,7 +141,7 @@ def _module(module: Any) -> Any:
         for name, variable in _object(module.get("env")).items()
     }
     try:
-        plain["createOptions"] = parse(join(settings))
+        plain["createOptions"] = in_engine_spelling(parse(join(settings)))
     except InputError:
         plain["createOptions"] = "".join(str(value) for key, value in settings.items() if _PIECE.search(key))
     ordered = {key: plain[key] for key in ("image", "status", "version") if key in plain}
@@ -143,22 +151,6 @@ def _module(module: Any) -> Any:
 def _route(route: Any) -> Any:
     """A route as an object, also where it is only a text."""
     return without_nulls(route) if isinstance(route, dict) else {"route": route}
-
-
-def _without_secrets(value: Any, path: str) -> Any:
-    """The value with what may be a secret hidden; `path` is where it stands."""
-    if isinstance(value, dict):
-        return {key: _without_secrets(member, key) for key, member in value.items()}
-    if isinstance(value, list):
-        return [_without_secrets(member, path) for member in value]
-    if isinstance(value, bool | int | float) or value is None:
-        return value
-    assignment = _ASSIGNMENT.fullmatch(value)
-    if assignment and _SECRET.search(assignment[1]):
-        return f"{assignment[1]}={HIDDEN}"
-    name = path.rpartition(".")[2]
-    is_hidden = _SECRET.search(name) or "SharedAccessKey=" in value or is_secret(name, value)
-    return HIDDEN if is_hidden else value
 
 
 def _part_lines(change: Change) -> list[str]:

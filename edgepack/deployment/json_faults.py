@@ -63,9 +63,7 @@ def _syntax_fault(text: str, error: json.JSONDecodeError) -> Fault:
     elif found == "'":
         what = "a text stands in double quotes in JSON: replace '"
     elif found == "$" and _PLACEHOLDER.match(text, at):
-        what = (
-            "a placeholder that was not replaced: render the template first (its name has .template. in it)"
-        )
+        what = "a placeholder that was not replaced: render the template first (its name has .template. in it)"
     elif found == "\ufeff":
         what = "a byte order mark (U+FEFF) stands before the document: remove it"
     elif error.msg.startswith("Unterminated"):

@@ -18,9 +18,10 @@ from edgepack.deployment.problem import (
     choice_problems,
     integer_problems,
     object_problems,
+    plain_secret,
     shown,
 )
-from edgepack.deployment.secret_words import is_secret
+from edgepack.deployment.secret_words import find_secrets
 
 MAX_NAME_CHARACTERS = 128
 MAX_VALUE_BYTES = 4096
@@ -129,12 +130,8 @@ def _environment_value(name: str, value: Place) -> Iterator[Problem]:
         yield value.error("env", f"must be a text, a number or a boolean, not {shown(value.value)}")
     elif isinstance(value.value, str) and len(value.value.encode(errors="replace")) > MAX_VALUE_BYTES:
         yield value.error("env", f"is longer than {MAX_VALUE_BYTES} bytes, IoT Hub refuses that: use a file")
-    elif is_secret(name, value.value):
-        yield value.warning(
-            "plain-secret",
-            f"{shown(name)} holds a secret in clear text: everybody who may read the twin reads it; use a file or a "
-            "secret of the device",
-        )
+    elif secret := next(find_secrets(value.value, name), None):
+        yield value.warning("plain-secret", plain_secret(secret.name))
 
 
 def settings(manifest: Manifest) -> Iterator[Problem]:

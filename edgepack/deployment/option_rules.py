@@ -12,8 +12,8 @@ from typing import Any
 from edgepack.deployment.create_options import join, parse
 from edgepack.deployment.document_view import has_placeholder
 from edgepack.deployment.engine_keys import CREATE_BODY, Many, Shape, known_key
-from edgepack.deployment.problem import Manifest, Place, Problem, Rule, pointer_step, shown, unknown_key
-from edgepack.deployment.secret_words import is_secret
+from edgepack.deployment.problem import Manifest, Place, Problem, Rule, plain_secret, pointer_step, shown, unknown_key
+from edgepack.deployment.secret_words import find_secrets
 from edgepack.errors import InputError
 
 _PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?", re.ASCII)
@@ -94,6 +94,7 @@ def _options(options: Place, is_template: bool) -> Iterator[Problem]:
     yield from _ports(options, is_template)
     yield from _mounts(options["HostConfig"], is_template)
     yield from _variables(options["Env"], is_template)
+    yield from _secrets(options)
 
 
 def _unknown(member: Place, key: str, shape: Mapping[str, Shape]) -> Problem:
@@ -181,15 +182,14 @@ def _variables(env: Place, is_template: bool) -> Iterator[Problem]:
         text = variable.value
         if not isinstance(text, str) or (is_template and has_placeholder(text)):
             continue
-        name, _, value = text.partition("=")
-        if not name:
+        if not text.partition("=")[0]:
             yield variable.error("create-options-env", f"{shown(text)} must be NAME=VALUE")
-        elif is_secret(name, value):
-            yield variable.warning(
-                "plain-secret",
-                f"{shown(name)} holds a secret in clear text: everybody who may read the twin reads it; use a file "
-                "or a secret of the device",
-            )
+
+
+def _secrets(options: Place) -> Iterator[Problem]:
+    for secret in find_secrets(options.value):
+        pointer = "".join(f"/{pointer_step(str(step))}" for step in secret.way)
+        yield Place(options.pointer + pointer, None).warning("plain-secret", plain_secret(secret.name))
 
 
 RULES: tuple[Rule, ...] = (engine_keys,)

@@ -180,6 +180,14 @@ def integer_problems(place: Place, low: int, high: int, rule: str, meaning: str 
         yield place.warning(LOOSE, what)
 
 
+def plain_secret(name: str) -> str:
+    """What is said of a secret in createOptions or a variable."""
+    return (
+        f"{shown(name)} holds a secret in clear text: everybody who may read the twin reads it; use a file or a secret "
+        "of the device"
+    )
+
+
 def shown(value: Any) -> str:
     """A value for a message, at most 60 characters."""
     try:

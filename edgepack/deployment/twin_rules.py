@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from edgepack.deployment.problem import DESIRED, SYSTEM_TWINS, Manifest, Place, Problem, Rule, shown
-from edgepack.deployment.secret_words import is_secret
+from edgepack.deployment.problem import DESIRED, SYSTEM_TWINS, Manifest, Place, Problem, Rule, pointer_step, shown
+from edgepack.deployment.secret_words import find_secrets
 
 MAX_TWIN_BYTES = 32 * 1024
 MAX_TEXT_BYTES = 4096
@@ -34,15 +34,11 @@ def limits(manifest: Manifest) -> Iterator[Problem]:
 def secrets(manifest: Manifest) -> Iterator[Problem]:
     """Desired properties of modules whose names or values say that they are secrets."""
     for name, twin in manifest.content.items():
-        waiting = [] if name in SYSTEM_TWINS else [twin[DESIRED]]
-        while waiting:
-            place = waiting.pop()
-            waiting += place.items_in_order()
-            for key, member in place.items():
-                waiting.append(member)
-                if is_secret(key, member.value):
-                    what = f"{shown(key)} is a secret in clear text in a twin: give it to the device in another way"
-                    yield member.warning("plain-secret", what)
+        desired = twin[DESIRED]
+        for secret in () if name in SYSTEM_TWINS else find_secrets(desired.value):
+            pointer = "".join(f"/{pointer_step(str(step))}" for step in secret.way)
+            what = f"{shown(secret.name)} is a secret in clear text in a twin: give it to the device in another way"
+            yield Place(desired.pointer + pointer, None).warning("plain-secret", what)
 
 
 def sizes(manifest: Manifest) -> Iterator[Problem]:

@@ -96,12 +96,16 @@ def test_secrets_are_never_shown() -> None:
         document = state(
             scorer=module(
                 env={"DB_PASSWORD": {"value": text}, "URL": {"value": f"HostName=h;SharedAccessKey={text}"}},
-                settings={"createOptions": json.dumps({"Env": [f"API_TOKEN={text}", "LEVEL=1"]})},
+                settings={
+                    "createOptions": json.dumps({"Env": [f"API_TOKEN={text}", "LEVEL=1"], "Cmd": ["--password", text]})
+                },
             )
         )
         credentials = {"r": {"address": "r.example.com", "username": "u", "password": text}}
         document["$edgeAgent"]["runtime"]["settings"]["registryCredentials"] = credentials
         document["scorer"]["apiKey"] = text
+        document["scorer"]["one"] = {"name": "password", "value": text}
+        document["scorer"]["list"] = [{"name": "password", "value": text}]
         return document
 
     one, other, nothing = with_secrets("first-hush"), with_secrets("second-hush"), state(scorer=module())
@@ -111,7 +115,8 @@ def test_secrets_are_never_shown() -> None:
         assert "hush" not in "\n".join(change_lines(changes))
     text = "\n".join(lines(one, other))
     assert '~ runtime.settings.registryCredentials.r.password  "***" -> "***" (another value)' in text
-    assert text.count("(another value)") == 5
+    assert '~ one.value  "***" -> "***" (another value)' in text
+    assert text.count("(another value)") == 8
     assert "LEVEL=1" in text
 
 

@@ -156,6 +156,7 @@ def test_the_name_of_a_file_tells_a_template_too() -> None:
             {"hostconfig": {}, "Priviledged": True, "Env": {}},
             ["create-options-key-case", "create-options-shape", "create-options-unknown-key"],
         ),
+        ({"Cmd": ["--password", "x"], "Labels": {"api.key": "x", "a": "--secret y"}}, ["plain-secret"] * 3),
         ({"Env": ["API_KEY=abc", "X=Endpoint;SharedAccessKey=aaaaaaaaaaaaaaaaaaaaaaaa"]}, ["plain-secret"] * 2),
     ],
 )
