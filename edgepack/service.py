@@ -14,6 +14,7 @@ from pathlib import Path
 from edgepack.errors import DamagedDataError, InputError, RemoteError
 from edgepack.services import lifecycle, waiting
 from edgepack.services.access import renewed
+from edgepack.services.changing import absolute_config, altered
 from edgepack.services.health import call
 from edgepack.services.lifecycle import Workshop, workshop_of
 from edgepack.services.observe import describe_damaged, observe
@@ -30,8 +31,7 @@ from edgepack.services.record import (
     request_problems,
 )
 from edgepack.services.runner import Life
-from edgepack.services.service_image import LAYOUT, exact_models
-from edgepack.services.stored import StoredService
+from edgepack.services.stored import LAYOUT, StoredService
 
 _PROBES_AT_ONCE = 16
 
@@ -60,11 +60,13 @@ def deploy(
     problems = list(request_problems(request))
     models = request.models
     try:
+        from edgepack.services.service_image import exact_models  # with all that builds
+
         models = exact_models(shop.workspace, request.models)
     except InputError as error:
         problems += error.problems
     InputError.raise_if_any(problems)
-    whole = replace(request, models=models, folder=request.folder.absolute(), inference_config=_whole(request))
+    whole = replace(request, models=models, folder=request.folder.absolute(), inference_config=absolute_config(request))
     stored = lifecycle.deploy(shop, whole, voice, overwrite=overwrite, wait=wait, ready_s=ready_s)
     return _seen(shop, stored)
 
@@ -154,38 +156,19 @@ def update(
         As `deploy`; also a property that the service has.
     """
     shop = shop or workshop_of(workspace)
-    models = None if change.models is None else exact_models(shop.workspace, change.models)
+    models = change.models
+    if models is not None:
+        from edgepack.services.service_image import exact_models
+
+        models = exact_models(shop.workspace, models)
     changed = replace(change, models=models)
 
     def alter(stored: StoredService) -> ServiceRequest:
         return altered(stored.request, changed)
 
-    return _seen(shop, lifecycle.change(shop, name, alter, voice, wait=wait, ready_s=ready_s))
-
-
-def altered(request: ServiceRequest, change: ServiceChange) -> ServiceRequest:
-    """The request after a change.
-
-    Raises:
-        InputError: it would change a property, or is not allowed.
-    """
-    taken = sorted(set(change.properties or {}) & request.properties.keys())
-    if taken:
-        raise InputError("properties are immutable, the following keys cannot be added/modified: " + ", ".join(taken))
-    new = replace(
-        request,
-        models=request.models if change.models is None else change.models,
-        description=request.description if change.description is None else change.description,
-        tags=request.tags if change.tags is None else change.tags,
-        properties={**request.properties, **(change.properties or {})},
-        needs_key=request.needs_key if change.needs_key is None else change.needs_key,
+    return _seen(
+        shop, lifecycle.change(shop, name, alter, voice, rebuilds=change.makes_an_image, wait=wait, ready_s=ready_s)
     )
-    if change.inference_config is not None:
-        folder = (change.folder or Path.cwd()).absolute()
-        new = replace(new, folder=folder, inference_config=change.inference_config)
-        new = replace(new, inference_config=_whole(new))
-    InputError.raise_if_any(request_problems(new))
-    return new
 
 
 def delete(
@@ -300,12 +283,6 @@ def renew_key(workspace: Path, name: str, which: str, *, shop: Workshop | None =
         if life is not None and shop.runner(stored).look(life.place, life.id).is_alive:
             shop.runner(stored).put_keys(life.place, life.id, new)
     return new
-
-
-def _whole(request: ServiceRequest) -> "Path | Mapping[str, object] | None":
-    """The inference configuration with its path absolute, so that a later reload finds it from anywhere."""
-    config = request.inference_config
-    return (request.folder / config).absolute() if isinstance(config, Path) else config
 
 
 def _life(shop: Workshop, stored: StoredService) -> Life | None:

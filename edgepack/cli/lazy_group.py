@@ -33,3 +33,22 @@ class LazyGroup(click.Group):
         """List the commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in self._table.items()])
+
+
+class PartlyLazyGroup(click.Group):
+    """A group of its own commands and some of `later`: of each the module that has it, as `NAME_command`."""
+
+    def __init__(self, *arguments: Any, later: Mapping[str, str], **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._later = later
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """By name."""
+        return sorted({*self.commands, *self._later})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of one of the later commands."""
+        if cmd_name in self._later:
+            command: click.Command = getattr(import_module(self._later[cmd_name]), f"{cmd_name}_command")
+            return command
+        return super().get_command(ctx, cmd_name)

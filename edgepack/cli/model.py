@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from edgepack.cli.lazy_group import PartlyLazyGroup
 from edgepack.cli.model_output import copying, records_table
 from edgepack.cli.session import Session, pass_session
 from edgepack.errors import DamagedDataError, InputError
@@ -35,9 +36,13 @@ _IGNORED = (
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=PartlyLazyGroup,
+    later={"deploy": "edgepack.cli.model_deploy"},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 def model_command() -> None:
-    """Register models and look at them. MODEL is NAME (the latest version) or NAME:VERSION."""
+    """Register models, look at them, deploy them. MODEL is NAME (the latest version) or NAME:VERSION."""
 
 
 def _cloud_options(function: Callable[..., None]) -> Callable[..., None]:

@@ -16,16 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from edgepack.base.root import APP_ROOT, HOME, USER_ID
-from edgepack.engine import load_image
 from edgepack.errors import InputError, RemoteError
 from edgepack.host_image import host_platform
 from edgepack.oci.validate import choose_platform
-from edgepack.project import script_location
 from edgepack.services.access import key_lines
 from edgepack.services.ports import free_port
 from edgepack.services.record import AccessKeys
 from edgepack.services.runner import Life, Sight
-from edgepack.services.service_image import IMAGE_NAME
+from edgepack.services.stored import IMAGE_NAME
 
 LABEL, PLACE_LABEL, LIFE_LABEL = "io.edgepack.service", "io.edgepack.service.place", "io.edgepack.service.life"
 STOP_S = 15
@@ -187,6 +185,8 @@ def _load(client: Any, life: Life) -> str:
     try:
         client.images.get(digest).tag(name)
     except ImageNotFound:
+        from edgepack.engine import load_image
+
         return load_image(life.layout, None, name).image_id
     return digest
 
@@ -199,6 +199,8 @@ def _body(life: Life, image: str, *, has_bridge: bool) -> dict[str, Any]:
     if life.is_trial:
         environment["EDGEPACK_TRANSPORT"] = "none"
     if life.script is not None:
+        from edgepack.project import script_location  # with all that reads projects: only where it is needed
+
         environment |= script_location(life.script, APP_ROOT)[1]
     body: dict[str, Any] = {
         "image": image,
@@ -229,6 +231,8 @@ def _archives(life: Life) -> Iterator[tuple[str, bytes]]:
     if life.keys is not None:
         yield "/", _key_archive(life.keys)
     if life.script is not None:
+        from edgepack.project import script_location
+
         folder, _ = script_location(life.script, APP_ROOT)
         yield (
             "/",

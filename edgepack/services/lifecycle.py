@@ -13,25 +13,30 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgepack.errors import DamagedDataError, EdgepackError, InputError, RemoteError
-from edgepack.script_folder import Script
 from edgepack.services.access import make_keys
 from edgepack.services.container_runner import ContainerRunner
 from edgepack.services.ports import port_problem
 from edgepack.services.process_runner import ProcessRunner
 from edgepack.services.record import DOCKER, PROCESS, AccessKeys, ServiceRequest, Voice
 from edgepack.services.runner import Life, Runner
-from edgepack.services.service_image import (
-    LAYOUT,
-    ServiceImage,
-    build_image,
-    packages_digest,
-    read_recipe,
-)
 from edgepack.services.store import ServiceStore
-from edgepack.services.stored import AT_WORK, DEPLOYED, LEAVING, Instance, StoredService, without_keys
+from edgepack.services.stored import (
+    AT_WORK,
+    DEPLOYED,
+    LAYOUT,
+    LEAVING,
+    Instance,
+    ServiceImage,
+    StoredService,
+    without_keys,
+)
 from edgepack.services.waiting import wait_until_ready
+
+if TYPE_CHECKING:
+    from edgepack.script_folder import Script
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,7 @@ class Workshop:
     store: ServiceStore
     runners: Mapping[str, Runner]
     make_image: Callable[[Path, ServiceRequest, Path, Voice], tuple[ServiceImage, str]]
-    read_script: Callable[[Path, ServiceRequest], tuple[Script | None, str]]
+    read_script: "Callable[[Path, ServiceRequest], tuple[Script | None, str]]"
 
     def runner(self, stored: StoredService) -> Runner:
         """The one that runs a service."""
@@ -57,11 +62,15 @@ def workshop_of(workspace: Path) -> Workshop:
 
 
 def _make_image(workspace: Path, request: ServiceRequest, folder: Path, voice: Voice) -> tuple[ServiceImage, str]:
+    from edgepack.services.service_image import build_image, packages_digest, read_recipe  # all that builds
+
     recipe = read_recipe(workspace, request)
     return build_image(workspace, recipe, folder, voice), packages_digest(recipe)
 
 
-def _read_script(workspace: Path, request: ServiceRequest) -> tuple[Script | None, str]:
+def _read_script(workspace: Path, request: ServiceRequest) -> "tuple[Script | None, str]":
+    from edgepack.services.service_image import packages_digest, read_recipe
+
     recipe = read_recipe(workspace, request)
     return recipe.script, packages_digest(recipe)
 
@@ -102,21 +111,20 @@ def change(
     alter: Callable[[StoredService], ServiceRequest],
     voice: Voice,
     *,
+    rebuilds: bool,
     wait: bool,
     ready_s: float,
 ) -> StoredService:
-    """A service after `alter`: rebuilt, started anew, or only noted, as far as the change goes."""
+    """A service after `alter`: with a new image (`rebuilds`), started anew, or only noted, as the change goes."""
     with _at_work(shop, name, voice) as found:
         old = found or shop.store.read(name)
         request = alter(old)
         stored = replace(old, request=without_keys(request), updated_utc=_now())
-        before = old.request
-        rebuilt = (request.models, request.inference_config) != (before.models, before.inference_config)
-        if not rebuilt and request.needs_key == before.needs_key:
+        if not rebuilds and request.needs_key == old.request.needs_key:
             shop.store.write(stored)
             return stored
         keys = (_keys_of(shop, old) or make_keys()) if request.needs_key else None
-        return _bring_up(shop, old, stored, keys, voice, _Wish(rebuilt, None, wait, ready_s))
+        return _bring_up(shop, old, stored, keys, voice, _Wish(rebuilds, None, wait, ready_s))
 
 
 def start_anew(shop: Workshop, name: str, voice: Voice, *, wait: bool, ready_s: float) -> StoredService:
@@ -158,7 +166,7 @@ class _Wish:
     """How a service is to be brought up: with a new image, with a fresh script, waited for."""
 
     new_image: bool
-    script: Script | None
+    script: "Script | None"
     wait: bool
     ready_s: float
 
@@ -208,7 +216,7 @@ def _bring_up(
 
 
 def _beginning(
-    stored: StoredService, place: Path, keys: AccessKeys | None, script: Script | None
+    stored: StoredService, place: Path, keys: AccessKeys | None, script: "Script | None"
 ) -> Callable[..., Life]:
     def begin(port: int | None, *, is_trial: bool) -> Life:
         name = uuid.uuid4().hex[:12]

@@ -15,14 +15,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgepack.base.root import APP_ROOT, HOME
 from edgepack.errors import RemoteError
 from edgepack.files import write_file
 from edgepack.host_image import UnpackedImage, unpack_beside
-from edgepack.project import script_location
-from edgepack.script_folder import Script
 from edgepack.services import keeper
 from edgepack.services.access import key_lines
 from edgepack.services.log_text import last_lines
@@ -39,6 +37,9 @@ from edgepack.services.process_identity import (
 from edgepack.services.record import AccessKeys
 from edgepack.services.runner import Life, Sight
 from edgepack.services.store import KEYS, remove_tree
+
+if TYPE_CHECKING:
+    from edgepack.script_folder import Script
 
 STOP_S = keeper.GRACE_S + 5.0
 _KEEPER_STARTS_S = 20.0
@@ -193,8 +194,10 @@ class ProcessRunner:
             remove_tree(place / "data")
 
 
-def copy_script(script: Script, own: Path) -> dict[str, str]:
+def copy_script(script: "Script", own: Path) -> dict[str, str]:
     """Put a fresh copy of the script in place of the image's; returns the variables by which the agent finds it."""
+    from edgepack.project import script_location  # with all that reads projects: only where it is needed
+
     folder, variables = script_location(script, APP_ROOT)
     target = own / folder
     if script.source_name is not None and target.exists():

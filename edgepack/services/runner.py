@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from edgepack.script_folder import Script
 from edgepack.services.record import AccessKeys
+
+if TYPE_CHECKING:
+    from edgepack.script_folder import Script
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Life:
     host: str
     port: int | None
     keys: AccessKeys | None = None
-    script: Script | None = None
+    script: "Script | None" = None
     is_trial: bool = False
 
     @property

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from edgepack.assembly import Assembly
@@ -28,18 +28,7 @@ from edgepack.oci.layout import write_layout
 from edgepack.oci.validate import choose_platform
 from edgepack.project import BuildOptions, Recipe, recipe_of
 from edgepack.services.record import ServiceRequest, Voice
-
-LAYOUT = "image"
-IMAGE_NAME = "localhost/edgepack"
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceImage:
-    """An image layout on disk: `digest` of its index, `image_id` of its configuration (what engines call it)."""
-
-    layout: Path
-    digest: str
-    image_id: str
+from edgepack.services.stored import IMAGE_NAME, LAYOUT, ServiceImage
 
 
 def exact_models(workspace: Path, models: tuple[ModelReference, ...]) -> tuple[ModelReference, ...]:

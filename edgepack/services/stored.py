@@ -11,7 +11,18 @@ from edgepack.models.naming import parse_model_reference
 from edgepack.services.record import ServiceRequest
 
 FORMAT = 1
+LAYOUT = "image"
+IMAGE_NAME = "localhost/edgepack"
 AT_WORK, DEPLOYED, LEAVING = "at work", "deployed", "leaving"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceImage:
+    """An image layout on disk: `digest` of its index, `image_id` of its configuration (what engines call it)."""
+
+    layout: Path
+    digest: str
+    image_id: str
 
 
 @dataclass(frozen=True, slots=True)

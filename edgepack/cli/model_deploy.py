@@ -1,0 +1,185 @@
+"""`edgepack model deploy`: what `az ml model deploy` was, for this machine (`local`) and for IoT Edge (`iot`).
+
+All its flags are accepted; those that only make sense in the cloud are named as ignored.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgepack.cli.service_options import (
+    Command,
+    DeployOptions,
+    deploy_here,
+    deploy_options,
+    local_only,
+    read_deployment,
+    service_request,
+)
+from edgepack.cli.session import Session, pass_session
+from edgepack.cli.text import relative, text_of
+from edgepack.deployment_targets import IotDeployment
+from edgepack.errors import InputError
+from edgepack.services.record import AccessKeys
+
+_IGNORED: tuple[tuple[str, ...], ...] = tuple(
+    tuple(names.split())
+    for names in (
+        "--workspace-name -w|--resource-group -g|--subscription-id|--path|--compute-target --ct|--compute-type --cp"
+        "|--environment-name -e|--environment-version --ev|--environment-directory --ed|--runtime --rt|--cpu-cores --cc"
+        "|--cpu-cores-limit --ccl|--memory-gb --gb|--memory-gb-limit --gbl|--gpu-cores --gc|--num-replicas --nr"
+        "|--autoscale-enabled --as|--autoscale-min-replicas --mi|--autoscale-max-replicas --ma"
+        "|--autoscale-refresh-seconds --ar|--autoscale-target-utilization --at|--collect-model-data --md"
+        "|--enable-app-insights --ai|--enable-gpu --eg|--cuda-version --cv|--extra-docker-file-steps --ds"
+        "|--base-image --bi|--base-image-registry --ir|--location --lo|--namespace --nd|--ssl-enabled --se"
+        "|--ssl-cert-pem-file --sp|--ssl-key-pem-file --sk|--ssl-cname --sc|--dns-name-label --dn|--vnet-name"
+        "|--subnet-name|--vault-base-url|--key-name|--key-version|--token-auth-enabled|--scoring-timeout-ms --tm"
+        "|--replica-max-concurrent-requests --rm|--max-request-wait-time --mr|--period-seconds --ps"
+        "|--initial-delay-seconds --id|--timeout-seconds --ts|--success-threshold --st|--failure-threshold --ft"
+        "|--traffic-percentile --tp|--version-name --vn|--profile-input --pi"
+    ).split("|")
+)
+
+
+def _az_options(command: Command) -> Command:
+    for names in _IGNORED:
+        command = click.option(*names, hidden=True, default=None)(command)
+    return command
+
+
+@click.command("deploy")
+@deploy_options
+@click.option(
+    "-f", "--model-metadata-file", "metadata", multiple=True, metavar="FILE", help="What `model register -t` wrote."
+)
+@click.option("--entry-script", "--es", metavar="FILE", help="Without --ic: the script.")
+@click.option("--conda-file", "--cf", metavar="FILE", help="Without --ic: its packages.")
+@click.option("--source-directory", "--sd", metavar="DIR", help="Without --ic: the folder that both are in.")
+@click.option("--auth-enabled", "--ae", type=bool, help="true is --key.")
+@click.option("--primary-key", "--kp", hidden=True)
+@click.option("--secondary-key", "--ks", hidden=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="iot: where to write; dist.")
+@click.option("-t", "--image", metavar="REF", help="iot: name of the image: REGISTRY/NAME:TAG.")
+@click.option("--platform", metavar="LIST", help="iot: platforms. Default: linux/amd64,linux/arm64.")
+@_az_options
+@pass_session
+def deploy_command(
+    session: Session,
+    /,
+    metadata: tuple[str, ...],
+    entry_script: str | None,
+    conda_file: str | None,
+    source_directory: str | None,
+    auth_enabled: bool | None,
+    primary_key: str | None,
+    secondary_key: str | None,
+    output: Path | None,
+    image: str | None,
+    platform: str | None,
+    **given: Any,
+) -> None:
+    """Deploy registered models as a service on this machine, or as a module of IoT Edge, as the files say."""
+    ignored = {names[0]: given.pop(names[0].removeprefix("--").replace("-", "_")) for names in _IGNORED}
+    for name in sorted(name for name, value in ignored.items() if value is not None):
+        session.say(f"note: {name} is ignored: it says something to Azure, or the files say it")
+    given["models"] = (*given["models"], *map(_model_of, metadata))
+    options = DeployOptions(**given)
+    config: Path | Mapping[str, Any] | None = options.inference_config
+    inline = {"entryScript": entry_script, "condaFile": conda_file, "sourceDirectory": source_directory}
+    if any(inline.values()):
+        if config is not None:
+            raise click.UsageError("--ic excludes --entry-script, --conda-file and --source-directory.")
+        config = {key: value for key, value in inline.items() if value is not None}
+    deployment = read_deployment(options.deployment_config)
+    if isinstance(deployment, IotDeployment):
+        _build_for_edge(session, options, deployment, config, output, image, platform)
+        return
+    local = local_only(deployment, str(options.deployment_config))
+    if (output, image, platform) != (None, None, None):
+        raise click.UsageError("-o, -t and --platform are for deployments of computeType iot.")
+    request = service_request(options, local, config, _given_keys(primary_key, secondary_key, auth_enabled))
+    deploy_here(session, options, request)
+
+
+def _build_for_edge(
+    session: Session,
+    options: DeployOptions,
+    deployment: IotDeployment,
+    config: "Path | Mapping[str, Any] | None",
+    output: Path | None,
+    image: str | None,
+    platform: str | None,
+) -> None:
+    from edgepack import build as verb
+    from edgepack.edge_assembly import edge_assembly
+    from edgepack.project import BuildOptions
+
+    output = output or Path("dist")
+    platforms = None if platform is None else [part.strip() for part in platform.split(",") if part.strip()]
+    build_options = BuildOptions(
+        models=options.models,
+        inference_config=config if isinstance(config, Path) else None,
+        platforms=platforms,
+        image=image or options.name,
+        output=output,
+        workspace=session.workspace,
+    )
+    made = edge_assembly(deployment, build_options, config if isinstance(config, Mapping) else None, Path.cwd())
+    settings = verb.BuildSettings(session.workspace, output, say=session.say, warn=session.warn)
+    report = verb.build(made.assembly, settings)
+    manifest = relative(output / "deployment.json")
+    steps = _next_steps(report, deployment, made.variables, output)
+    document = {
+        "name": options.name,
+        "computeType": "IOT",
+        "state": "built",
+        "image": report["image"],
+        "digest": report["digest"],
+        "deployment": str(output / "deployment.json"),
+        "variables": list(made.variables),
+        "next": steps,
+    }
+    lines = [f"image       {report['image']}@{report['digest']}", f"deployment  {manifest}", "", "next:"]
+    session.result(document, "\n".join([*lines, *(f"  {step}" for step in steps)]))
+
+
+def _next_steps(
+    report: Mapping[str, Any], deployment: IotDeployment, variables: tuple[str, ...], output: Path
+) -> list[str]:
+    folder, manifest = relative(output), relative(output / "deployment.json")
+    steps = [f"edgepack simulate {manifest}", f"edgepack push {folder} {report['image']}"]
+    if variables:
+        ready = relative(output / "deployment.ready.json")
+        assigned = " ".join(f"{name}=..." for name in variables)
+        platform = next(iter(report["platforms"]))
+        steps.append(f"{assigned} edgepack manifest render {manifest} --platform {platform} -o {ready}")
+        manifest = ready
+    return [*steps, f"edgepack deploy {manifest} --device {deployment.device_id}"]
+
+
+def _given_keys(primary: str | None, secondary: str | None, auth_enabled: bool | None) -> AccessKeys | None:
+    """The keys of the command line, for the flags of old; `--key-file` keeps them out of the list of processes."""
+    from edgepack.services.access import key_problem, make_key, make_keys
+
+    given = {"--primary-key": primary, "--secondary-key": secondary}
+    InputError.raise_if_any(
+        problem for name, key in given.items() if key is not None and (problem := key_problem(key, name))
+    )
+    if primary or secondary:
+        return AccessKeys(primary or make_key(), secondary or make_key())
+    return make_keys() if auth_enabled else None
+
+
+def _model_of(path: str) -> str:
+    """The model that a metadata file names (`id`, or az's `modelId`)."""
+    try:
+        document = json.loads(text_of(Path(path)))
+    except ValueError as error:
+        raise InputError(f"{path}: no JSON: {error}") from error
+    found = (document.get("id") or document.get("modelId")) if isinstance(document, dict) else None
+    if not isinstance(found, str):
+        raise InputError(f"{path}: has no `id` of a model; it is what `edgepack model register -t FILE` writes")
+    return found
