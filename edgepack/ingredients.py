@@ -88,6 +88,11 @@ def image_url(image: ImageReference, digest: str, architecture: str) -> str:
     return f"pkg:oci/{_part(name)}@{_part(digest)}?{'&'.join(more)}"
 
 
+def public_base(base: str) -> str:
+    """The base as it may be told: a folder of this machine without its path."""
+    return "oci" if base.startswith("oci:") else base
+
+
 def public_location(url: str) -> str | None:
     """Where a file was fetched from, without user, password, query and fragment; None for a place on this machine."""
     parts = urlsplit(url)

@@ -12,6 +12,7 @@ from edgepack.ingredients import (
     Ingredients,
     debian_url,
     folder_hash,
+    public_base,
     public_location,
     wheel_url,
 )
@@ -34,7 +35,7 @@ def provenance_document(
             "externalParameters": {
                 "image": str(ingredients.image),
                 "platforms": [str(platform) for platform in ingredients.platforms],
-                "base": ingredients.base,
+                "base": public_base(ingredients.base),
                 "models": [f"{model.name}:{model.version}" for model in ingredients.models],
                 "entryScript": ingredients.entry,
                 "environmentVariables": sorted(ingredients.variables),
@@ -51,6 +52,15 @@ def _dependencies(ingredients: Ingredients) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     packages: dict[str, dict[str, Any]] = {}
     for platform, lock in ingredients.locks.items():
+        if lock.image:
+            base = public_base(lock.base)
+            found.append(
+                {
+                    "name": f"base {platform}",
+                    "digest": {"sha256": lock.image.manifest.removeprefix("sha256:")},
+                    "annotations": {"platforms": [str(platform)], "base": base, "index": lock.image.index},
+                }
+            )
         for package in lock.debian:
             _note(packages, platform, package.sha256, debian_url(package, lock.base), package.filename, None)
         for wheel in lock.wheels:

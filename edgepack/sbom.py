@@ -16,6 +16,7 @@ from edgepack.ingredients import (
     Licence,
     debian_url,
     image_url,
+    public_base,
     wheel_url,
 )
 from edgepack.models.record import ModelRecord
@@ -35,7 +36,8 @@ def sbom_document(ingredients: Ingredients, platform: Platform, index: str, mani
     lock = ingredients.locks[platform]
     components = [
         *_system(lock),
-        *({**_debian(package, lock.base)} for package in lock.debian),
+        *_base_image(lock),
+        *(_debian(package, lock.base) for package in lock.debian),
         *(_wheel(wheel, ingredients.licences.get(wheel.sha256)) for wheel in lock.wheels),
         _application("device_agent", ingredients.agent_version, "agent", ()),
         *(_model(model) for model in ingredients.models),
@@ -44,6 +46,7 @@ def sbom_document(ingredients: Ingredients, platform: Platform, index: str, mani
         components.append(_application(ingredients.entry, None, "script", ingredients.script))
     image = f"image:{platform}"
     refs = [str(component["bom-ref"]) for component in components]
+    properties = [{"name": "edgepack:base.without-security", "value": "true"}] if lock.without_security else []
     document: dict[str, Any] = {
         "$schema": _SCHEMA,
         "bomFormat": "CycloneDX",
@@ -59,6 +62,7 @@ def sbom_document(ingredients: Ingredients, platform: Platform, index: str, mani
                 "hashes": _sha256(manifest.removeprefix("sha256:")),
             },
             "tools": {"components": [{"type": "application", "name": "edgepack", "version": __version__}]},
+            **({"properties": properties} if properties else {}),
         },
         "components": components,
         "dependencies": [{"ref": image, "dependsOn": sorted(refs)}, *({"ref": ref} for ref in sorted(refs))],
@@ -75,6 +79,23 @@ def _system(lock: PlatformLock) -> list[dict[str, Any]]:
         return []
     release = versions[0].partition("+")[0].partition(".")[0]
     return [{"type": "operating-system", "bom-ref": "system", "name": "debian", "version": release}]
+
+
+def _base_image(lock: PlatformLock) -> list[dict[str, Any]]:
+    """The image that the base is, if it is one. What is in it is for its own bill of materials."""
+    if lock.image is None:
+        return []
+    layers = [{"name": "edgepack:layer", "value": layer.digest} for layer in lock.image.layers]
+    return [
+        {
+            "type": "container",
+            "bom-ref": "base",
+            "name": public_base(lock.base),
+            "version": lock.image.index,
+            "hashes": _sha256(lock.image.manifest.removeprefix("sha256:")),
+            "properties": layers,
+        }
+    ]
 
 
 def _debian(package: Any, base: str) -> dict[str, Any]:
