@@ -128,7 +128,10 @@ def remote_content(registry: Registry, platform: str | None = None) -> LayoutCon
         except (ValueError, RecursionError):
             config = {}
         known = config if isinstance(config, dict) else {}
-        platforms.append(PlatformContent(manifest.descriptor, manifest.config.digest, known, manifest.layers))
+        config_blob = manifest.config
+        platforms.append(
+            PlatformContent(manifest.descriptor, config_blob.digest, known, manifest.layers, config_blob.size)
+        )
     return LayoutContent(tree.root, tuple(platforms))
 
 

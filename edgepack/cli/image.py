@@ -1,26 +1,16 @@
-"""`edgepack inspect`, `edgepack verify` and `edgepack load`: an image, looked at, checked, handed to an engine."""
+"""`edgepack verify` and `edgepack load`: an image, checked, handed to an engine."""
 
 import json
 from pathlib import Path
-from typing import Any
 
 import click
 
 from edgepack.cli.remote import fetched_layout, insecure_option, open_registry, remote_reference
 from edgepack.cli.session import Session, pass_session
-from edgepack.cli.text import layer_lines
+from edgepack.cli.text import layout_of
 
 _FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 _TARGET = click.argument("target", metavar="DIR|REF")
-
-
-def _layout(folder: Path) -> Path:
-    """The layout itself, or the one in a build's output folder."""
-    return folder / "image" if (folder / "image" / "index.json").is_file() else folder
-
-
-def _words(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _built_name(layout: Path) -> str:
@@ -30,36 +20,6 @@ def _built_name(layout: Path) -> str:
         return str(json.loads(report.read_bytes())["image"])
     except (OSError, ValueError, KeyError, TypeError):
         return f"{layout.resolve().parent.name.lower()}:latest"
-
-
-@click.command("inspect")
-@_TARGET
-@insecure_option
-@pass_session
-def inspect_command(session: Session, target: str, insecure: bool) -> None:
-    """Show the platforms, layers, sizes and digests of an image.
-
-    It is in DIR (a layout, or a build's output), or in a registry: REGISTRY/NAME[:TAG][@DIGEST].
-    """
-    from edgepack.oci.validate import read_layout
-    from edgepack.pull import remote_content
-
-    reference = remote_reference(target)
-    if reference is None:
-        shown = str(_layout(Path(target)))
-        content = read_layout(_layout(Path(target)))
-    else:
-        shown = str(reference)
-        with open_registry(reference, insecure=insecure, say=session.say) as registry:
-            content = remote_content(registry)
-    platforms = {platform.name: platform.document() for platform in content.platforms}
-    lines = [f"{shown}  {content.index.digest}"]
-    for name, image in platforms.items():
-        lines.append(f"{name}  {image['size_bytes'] / 1e6:.1f} MB  {image['digest']}")
-        lines += layer_lines(image["layers"])
-        config: dict[str, Any] = image["config"]
-        lines.append(f"  runs {_words(config.get('Entrypoint'))} as user {config.get('User') or 'root'}")
-    session.result({"digest": content.index.digest, "platforms": platforms}, "\n".join(lines))
 
 
 @click.command("verify")
@@ -86,9 +46,9 @@ def verify_command(session: Session, target: str, key_file: Path | None, insecur
     reference = remote_reference(target)
     checked = CheckedDocuments(())
     if reference is None:
-        shown = str(_layout(Path(target)))
-        content = verify_layout(_layout(Path(target)))
-        checked = check_layout(_layout(Path(target)), key)
+        shown = str(layout_of(Path(target)))
+        content = verify_layout(layout_of(Path(target)))
+        checked = check_layout(layout_of(Path(target)), key)
     else:
         shown = str(reference)
         with fetched_layout(session, reference, insecure=insecure) as layout:
@@ -116,7 +76,7 @@ def load_command(session: Session, folder: Path, platform: str | None, name: str
     """Load one platform of the image in DIR into a Docker engine."""
     from edgepack.engine import load_image
 
-    layout = _layout(folder)
+    layout = layout_of(folder)
     loaded = load_image(layout, platform, name or _built_name(layout))
     session.result(
         {"image": loaded.name, "id": loaded.image_id, "platform": loaded.platform},

@@ -38,6 +38,7 @@ class PlatformContent:
     config_digest: str
     config: dict[str, Any]
     layers: tuple[Descriptor, ...]
+    config_size: int = 0  # in bytes
 
     @property
     def name(self) -> str:
@@ -174,7 +175,7 @@ def _read_platform(layout: Path, descriptor: Descriptor, problems: list[str]) ->
     except DamagedDataError as error:
         problems.append(str(error))
         document = {}
-    return PlatformContent(descriptor, config.digest, document, layers)
+    return PlatformContent(descriptor, config.digest, document, layers, config.size)
 
 
 def _attestation_problems(layout: Path, descriptor: Descriptor) -> Iterator[str]:

@@ -71,6 +71,7 @@ VERBS = (
     "edgepack.doctor",
 )
 PURE = (
+    "edgepack.oci.difference",
     "edgepack.layer_groups",
     "edgepack.oci.descriptor",
     "edgepack.oci.platform",
