@@ -72,10 +72,7 @@ def plan_device(hub: IotHub, content: Content, device_id: str) -> Plan:
     warnings = [_removal(name) for name in removed_modules(changes)]
     applied = [name for name, each in _object(device.get("configurations")).items() if _status(each) == "Applied"]
     if applied:
-        warnings.append(
-            f"the automatic deployment {', '.join(applied)} applies to {device_id} and will put its own content back: "
-            f"change that one, or take {device_id} out of its target condition"
-        )
+        warnings.append(_put_back(applied, device_id))
     action: Action = "nothing" if is_same else "apply"
     return Plan("device", device_id, action, changes, tuple(warnings), content.document)
 
@@ -201,6 +198,18 @@ def _configuration(content: Content, wanted: Automatic, there: Mapping[str, Any]
 
 def _removal(name: str) -> str:
     return f"the module {name} is not in the deployment: it is removed"
+
+
+def _put_back(applied: list[str], device_id: str) -> str:
+    if len(applied) == 1:
+        return (
+            f"the automatic deployment {applied[0]} applies to {device_id} and will put its own content back: "
+            f"change that one, or take {device_id} out of its target condition"
+        )
+    return (
+        f"the automatic deployments {', '.join(applied)} apply to {device_id} and will put their own content back: "
+        f"change these, or take {device_id} out of their target conditions"
+    )
 
 
 def _some(subjects: list[str]) -> str:

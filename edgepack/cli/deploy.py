@@ -42,7 +42,7 @@ def _connecting(command: Callable[..., Any]) -> Callable[..., Any]:
                      help="Certificates of authorities to trust besides this machine's; also REQUESTS_CA_BUNDLE."),
         click.option("--connection-string-file", type=click.Path(path_type=Path), metavar="FILE",
                      help="A file with the connection string instead."),
-        click.option("--connection-string-env", "variable", metavar="NAME", default=DEFAULT_VARIABLE,
+        click.option("--connection-string-env", "variable", metavar="NAME",
                      help=f"Variable with the hub's connection string. Default: {DEFAULT_VARIABLE}."),
     ):  # fmt: skip
         command = option(command)
@@ -186,7 +186,7 @@ def delete_command(session: Session, /, configuration_id: str, **connecting: Any
 
 @contextmanager
 def _hub(
-    session: Session, variable: str, connection_string_file: Path | None, ca_file: Path | None, timeout_s: float
+    session: Session, variable: str | None, connection_string_file: Path | None, ca_file: Path | None, timeout_s: float
 ) -> "Iterator[IotHub]":
     from edgepack.deploy import as_input_errors
     from edgepack.deployment.service_connection import parse_service_connection
@@ -202,10 +202,13 @@ def _hub(
         yield IotHub(client)
 
 
-def _connection_string(variable: str, file: Path | None) -> tuple[str, str]:
+def _connection_string(named: str | None, file: Path | None) -> tuple[str, str]:
     """The text, and where it came from."""
     if file is not None:
+        if named is not None:
+            raise click.UsageError("Give one of --connection-string-env NAME and --connection-string-file FILE.")
         return text_of(file), str(file)
+    variable = named or DEFAULT_VARIABLE
     text = os.environ.get(variable, "")
     if not text.strip():
         raise InputError(

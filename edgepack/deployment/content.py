@@ -9,10 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edgepack.deployment.document_view import view_of
+from edgepack.deployment.document_view import desired_properties, view_of
 from edgepack.deployment.json_text import read_json
 from edgepack.deployment.manifest_check import check_text, sentence
-from edgepack.deployment.problem import DESIRED
 from edgepack.errors import InputError
 
 _OLD_NAME, _NAME = "moduleContent", "modulesContent"
@@ -39,15 +38,7 @@ class Content:
 
     def desired(self) -> Desired:
         """What it asks of each module, parts put in their places; nulls are left out, as a twin does."""
-        found: Desired = {}
-        for module, keys in self.modules.items():
-            properties: Any = {}
-            for key in sorted(_members(keys), key=len):
-                if key == DESIRED:
-                    properties = keys[key]
-                elif key.startswith(f"{DESIRED}."):
-                    properties = _laid_in(properties, key[len(DESIRED) + 1 :].split("."), keys[key])
-            found[module] = without_nulls(properties)
+        found: Desired = without_nulls(desired_properties(self.document))
         return found
 
 
@@ -76,15 +67,3 @@ def without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: without_nulls(member) for key, member in value.items() if member is not None}
     return value
-
-
-def _laid_in(properties: Any, steps: list[str], value: Any) -> Any:
-    """`properties` with `value` at the path; what is no object on the way is replaced by one."""
-    if not steps:
-        return value
-    members = _members(properties)
-    return {**members, steps[0]: _laid_in(members.get(steps[0]), steps[1:], value)}
-
-
-def _members(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

@@ -83,10 +83,11 @@ def _is_layer(content: Place) -> bool:
 def _lay(name: str, twin: Place, twins: dict[str, Any], ways: dict[str, tuple[str, bool]]) -> list[Problem]:
     """Put a twin's dotted keys together to one object of desired properties."""
     problems = []
-    desired: dict[str, Any] = {}
+    desired: dict[str, Any] = dict(twin[DESIRED].members)
     others = {}
+    has_parts = False
     made = f"{twin.pointer}/{DESIRED}"
-    for key, member in twin.items():
+    for key, member in sorted(twin.items(), key=lambda each: len(each[0])):  # the wider parts first
         if not key.startswith(f"{DESIRED}."):
             others[key] = member.value
             continue
@@ -103,14 +104,24 @@ def _lay(name: str, twin: Place, twins: dict[str, Any], ways: dict[str, tuple[st
             inner = below
         ways.setdefault(pointer, (twin.pointer, False))
         inner[steps[-1]] = member.value
+        has_parts = True
         ways[f"{pointer}/{pointer_step(steps[-1])}"] = (member.pointer, True)
-    if desired:
+    if has_parts:
         if DESIRED in others:
             problems.append(
                 twin[DESIRED].error("layer-key", f"replaces all, so there must be no {DESIRED}.NAME beside it")
             )
         twins[name] = {**others, DESIRED: desired}
     return problems
+
+
+def desired_properties(document: Any) -> dict[str, Any]:
+    """By twin the desired properties that a document's content asks for, parts put in their places."""
+    content = view_of(document).manifest.content
+    twins = dict(content.members)
+    for name, twin in content.items():
+        _lay(name, twin, twins, {})
+    return {name: twin.get(DESIRED, {}) if isinstance(twin, dict) else {} for name, twin in twins.items()}
 
 
 def has_placeholder(value: Any) -> bool:

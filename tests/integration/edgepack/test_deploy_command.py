@@ -265,6 +265,8 @@ def test_the_connection_string_comes_from_where_it_is_said(
     assert run("list", "--connection-string-file", str(file)).code == 0
     monkeypatch.setenv("OTHER", served.connection_string)
     assert run("list", "--connection-string-env", "OTHER").code == 0
+    both = run("list", "--connection-string-env", "OTHER", "--connection-string-file", str(file))
+    assert (both.code, "Give one of --connection-string-env" in both.err) == (2, True)
     assert "the variable THIRD is not set" in run("list", "--connection-string-env", "THIRD").err
     file.write_bytes(b"\xff")
     found = run("list", "--connection-string-file", str(file))

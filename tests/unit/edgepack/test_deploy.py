@@ -107,7 +107,19 @@ def test_an_automatic_deployment_that_holds_the_device_is_warned_of() -> None:
     fake = FakeHub()
     make(fake, content("scorer"))
     plan = plan_device(fake.hub(), content("filter"), "edge-1")
-    assert any("the automatic deployment base applies to edge-1" in text for text in plan.warnings)
+    assert any("the automatic deployment base applies to edge-1 and will put its own" in text for text in plan.warnings)
+
+
+def test_a_base_and_its_layer_are_warned_of_together() -> None:
+    fake = FakeHub()
+    make(fake, content("scorer"))
+    layer = Content({"$edgeAgent": {"properties.desired.modules.filter": module()}})
+    make(fake, layer, Automatic("layer", "*", 6))
+    plan = plan_device(fake.hub(), content("filter"), "edge-1")
+    (warning,) = [text for text in plan.warnings if "automatic" in text]
+    assert warning.startswith(
+        "the automatic deployments base, layer apply to edge-1 and will put their own content back"
+    )
 
 
 def test_an_automatic_deployment_is_made_changed_and_left_alone() -> None:
