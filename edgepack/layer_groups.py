@@ -7,10 +7,26 @@ large.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from edgepack.models.record import ModelFile, ModelRecord
+from edgepack.resolve.lock import Wheel
 
 GROUP_BYTES = 4 * 1024 * 1024
+MOST_PACKAGE_LAYERS, MOST_MODEL_LAYERS = 24, 40  # engines accept 125 layers in all
+MODEL_FILES = ".azureml-models"  # in the app root: the files of models whose usual folders are links
 _SHOWN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLayer:
+    """Files of models that share a layer, and links, both by path in the app root: (path, file), (path, target)."""
+
+    title: str
+    files: tuple[tuple[str, ModelFile], ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
 
 
 def group_names(sizes: Mapping[str, int], most: int) -> list[tuple[str, ...]]:
@@ -46,3 +62,44 @@ def title_of(names: Sequence[str]) -> str:
     """A title for a group, told from those of other groups by its first name."""
     more = len(names) - _SHOWN
     return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def wheel_layers(wheels: Sequence[Wheel]) -> list[tuple[str, tuple[Wheel, ...]]]:
+    """The packages by layer, with its title."""
+    named: dict[str, Wheel] = {}
+    for wheel in wheels:
+        named[wheel.filename if wheel.name in named else wheel.name] = wheel
+    groups = group_names({name: wheel.size_bytes or 0 for name, wheel in named.items()}, MOST_PACKAGE_LAYERS)
+    titles = (title_of(names) if names[1:] else f"{names[0]} {named[names[0]].version}" for names in groups)
+    return [(title, tuple(named[name] for name in names)) for title, names in zip(titles, groups, strict=True)]
+
+
+def model_layers(models: Sequence[ModelRecord]) -> Iterator[ModelLayer]:
+    """The models' files by layer, and last the links to models that are in several.
+
+    A new version of a model has another folder, but most of its files may be the same. So a model in several layers is
+    kept in a folder without the version, to which the usual one is a link: then only what differs is a new layer.
+    """
+    uses = Counter(model.name for model in models)
+    files = {
+        f"{model.name if uses[model.name] == 1 else model.id}/{file.path}": (model, file)
+        for model in models
+        for file in model.files
+    }
+    groups = group_names({name: file.size_bytes for name, (_, file) in files.items()}, MOST_MODEL_LAYERS)
+    spread = Counter(model for names in groups for model in {files[name][0].name for name in names})
+    linked = {name for name, count in spread.items() if uses[name] == 1 and count > 1}
+    for names in groups:
+        held = [files[name] for name in names]
+        folders = [f"{MODEL_FILES}/{model.name}" if model.name in linked else _folder(model) for model, _ in held]
+        paths = tuple((f"{folder}/{file.path}", file) for folder, (_, file) in zip(folders, held, strict=True))
+        yield ModelLayer(title_of([f"{model.id} {file.path}" for model, file in held]), paths)
+    links = {
+        model.id: (_folder(model), f"../../{MODEL_FILES}/{model.name}") for model in models if model.name in linked
+    }
+    if links:
+        yield ModelLayer(title_of(list(links)), links=tuple(links.values()))
+
+
+def _folder(model: ModelRecord) -> str:
+    return f"azureml-models/{model.name}/{model.version}"

@@ -19,7 +19,7 @@ LAYERS = (
     # formats and pure logic
     ("edgepack.files", "edgepack.yaml_text"),
     ("edgepack.layers.entry", "edgepack.base.apt", "edgepack.inference_config", "edgepack.deployment_targets"),
-    ("edgepack.resolve.conda_names", "edgepack.layer_groups", "edgepack.resolve.match_spec", "edgepack.resolve.system_names"),
+    ("edgepack.resolve.conda_names", "edgepack.resolve.match_spec", "edgepack.resolve.system_names"),
     ("edgepack.resolve.package_requests", "edgepack.key_reading"),
     ("edgepack.deployment_config",),
     ("edgepack.resolve.pip_lines",),
@@ -27,7 +27,7 @@ LAYERS = (
     ("edgepack.base.deb", "edgepack.base.root", "edgepack.layers", "edgepack.deployment", "edgepack.resolve.conda_env"),
     ("edgepack.resolve.packages_file",),
     ("edgepack.resolve.lock", "edgepack.base.python_packages", "edgepack.base.file_tree", "edgepack.base.probe"),
-    ("edgepack.resolve.lock_file",),
+    ("edgepack.resolve.lock_file", "edgepack.layer_groups"),
     # shells
     ("edgepack.download", "edgepack.base.debian", "edgepack.oci", "edgepack.models"),
     ("edgepack.base.image_documents", "edgepack.base.image_source", "edgepack.base.image_lock"),
@@ -47,7 +47,7 @@ LAYERS = (
     ("edgepack.sbom", "edgepack.provenance", "edgepack.licences"),
     ("edgepack.image_documents",),
     ("edgepack.base_pull", "edgepack.layer_making", "edgepack.image_making", "edgepack.build_output", "edgepack.dockerfile"),
-    ("edgepack.engine_images",),
+    ("edgepack.engine_images", "edgepack.trial"),
     # verbs: they never import each other
     ("edgepack.build", "edgepack.engine", "edgepack.scaffold", "edgepack.push", "edgepack.pull", "edgepack.sign"),
     ("edgepack.docker_build", "edgepack.smoke_test", "edgepack.doctor"),
@@ -116,6 +116,8 @@ PURE = (
     "edgepack.deployment",
     "edgepack.module",
     "edgepack.dockerfile",
+    "edgepack.trial.answers",
+    "edgepack.trial.trial",
     "edgepack.services.record",
     "edgepack.services.changing",
     "edgepack.services.stored",

@@ -8,13 +8,11 @@ import pytest
 
 from edgepack.base.apt import DebPackage
 from edgepack.errors import InputError
-from edgepack.layer_groups import GROUP_BYTES
+from edgepack.layer_groups import GROUP_BYTES, MOST_MODEL_LAYERS, MOST_PACKAGE_LAYERS
 from edgepack.models.record import ModelFile, ModelRecord
 from edgepack.oci.platform import AMD64, ARM64, Platform
 from edgepack.oci.reference import parse_image_reference
 from edgepack.plan import (
-    MOST_MODEL_LAYERS,
-    MOST_PACKAGE_LAYERS,
     BaseContent,
     BuildPlan,
     FileContent,
