@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from edgepack.cli.build_check import check_samples
 from edgepack.cli.build_steps import BuildSteps, check_steps, signing_key, step_options, take_steps
 from edgepack.cli.builder_choice import builder_options, chosen_builder, chosen_compression
 from edgepack.cli.session import Session, find_project, pass_session
@@ -109,8 +110,9 @@ def build_command(
     wanted = BuildSteps(**steps)
     check_steps(wanted, [str(recipe.image) for recipe in assembly.recipes.values()])
     key = signing_key(wanted, session)
+    samples = check_samples(assembly, session) if wanted.check else {}
     report = verb.build(assembly, settings)
-    done = take_steps(wanted, report, output, session, key)
+    done = take_steps(wanted, report, output, session, key, samples)
     session.result(report | done, _report_text(report, output, layered=layered))
 
 

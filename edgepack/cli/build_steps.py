@@ -3,19 +3,22 @@
 A step is a function that is called when its option is given; what it returns stands in the result under its name.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgepack.cli.build_check import check_images, check_options
 from edgepack.cli.key_password import password_option
 from edgepack.cli.remote import insecure_option, push_reference
 from edgepack.cli.session import Session
 
 if TYPE_CHECKING:
     from edgepack.signing.keys import SigningKey
+    from edgepack.trial.samples import Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,9 @@ class BuildSteps:
     password_file: Path | None = None
     push: bool = False
     insecure: bool = False
+    check: bool = False
+    check_tolerance: float = 1e-3
+    check_timeout: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,7 @@ def step_options(command: Any) -> Any:
         ),
         insecure_option,
         click.option("--push", is_flag=True, help="Push the images to the registries that they are named for."),
+        check_options,
         click.option("--load", is_flag=True, help="Load the image into the Docker engine: the engine's platform."),
     ):
         command = option(command)
@@ -89,13 +96,30 @@ def signing_key(steps: BuildSteps, session: Session) -> "SigningKey | None":
 
 
 def take_steps(
-    steps: BuildSteps, report: dict[str, Any], output: Path, session: Session, key: "SigningKey | None" = None
+    steps: BuildSteps,
+    report: dict[str, Any],
+    output: Path,
+    session: Session,
+    key: "SigningKey | None" = None,
+    samples: "Mapping[str, Sequence[Sample]]" = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """Carry out the steps that were asked for, with the key to sign with; returns what they found, by step."""
+    """Carry out the steps that were asked for, with the key to sign with and the samples of each image to check.
+
+    Returns what they found, by step.
+    """
     images = tuple(built_images(report, output))
     done: dict[str, Any] = {}
     if key is not None:
         done["sign"] = _sign(images, key, session)
+    if steps.check:
+        done["check"] = check_images(
+            {image.name: image.layout for image in images},
+            samples,
+            steps.check_tolerance,
+            steps.check_timeout,
+            output,
+            session,
+        )
     if steps.load:
         done["load"] = [_load(image, session) for image in images]
     if steps.push:

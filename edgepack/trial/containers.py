@@ -28,13 +28,13 @@ _FOREIGN = "exec format error"
 _TMPFS = "rw,nosuid,nodev,size=64m"
 
 
-def engine_platform() -> tuple[str, str] | NotRunnable:
-    """Version and platform of the engine that answers."""
+def engine_platform() -> str | NotRunnable:
+    """The platform of the engine that answers."""
     try:
         with engine("answer", timeout_s=10) as found:
-            return found.version, found.platform
-    except RemoteError as error:
-        return NotRunnable(f"no Docker engine: {error}")
+            return found.platform
+    except RemoteError:
+        return NotRunnable("no Docker engine answers")
 
 
 def try_in_container(
@@ -113,7 +113,7 @@ def _ask(
     except TimeoutError:
         return {"answers": [], "problem": f"the module has not answered within {limit_s:g} s"}
     finally:
-        connection.close()
+        getattr(connection, "_response", connection).close()
     try:
         result: dict[str, Any] = json.loads(output)
     except ValueError:
