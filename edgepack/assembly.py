@@ -16,7 +16,7 @@ from edgepack.deployment.manifest import RegistryCredentials
 from edgepack.errors import InputError
 from edgepack.oci.reference import parse_image_reference
 from edgepack.project import BuildOptions, Recipe, project_document, project_name, recipe_of
-from edgepack.project_file import ModuleOptions, listed_modules, module_options, parse_credentials
+from edgepack.project_file import ModuleOptions, keep_messages_s, listed_modules, module_options, parse_credentials
 
 _OF_THE_OWN_MODULE = ("models", "inference_config", "module")
 
@@ -33,13 +33,14 @@ class PlacedModule:
 class Assembly:
     """All that goes on a device. `recipes` are in order, by folder in the output, "" for the project's own module.
 
-    `routes` are those of the project as a whole, None: not said.
+    `routes` are those of the project as a whole, `keep_messages_s` is how long edgeHub keeps messages; None: not said.
     """
 
     recipes: Mapping[str, Recipe]
     placed: tuple[PlacedModule, ...] = ()
     routes: Mapping[str, Any] | None = None
     credentials: Mapping[str, RegistryCredentials] = field(default_factory=dict)
+    keep_messages_s: int | None = None
 
     @property
     def is_single(self) -> bool:
@@ -82,8 +83,9 @@ def read_assembly(folder: Path, options: BuildOptions, environment: Mapping[str,
         name = recipes[""].module.name
         problems.append(f"{PROJECT_FILE}: modules.{name}: the project's own module has that name; rename one")
     credentials = parse_credentials(document.get("credentials"), environment, problems)
+    keep_s = keep_messages_s(document.get("store_and_forward"), problems)
     InputError.raise_if_any(dict.fromkeys(problems))
-    return Assembly(_with_own_locks(recipes), tuple(placed), document.get("routes"), credentials)
+    return Assembly(_with_own_locks(recipes), tuple(placed), document.get("routes"), credentials, keep_s)
 
 
 def _listed_recipe(

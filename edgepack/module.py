@@ -6,6 +6,7 @@ from typing import Any
 from edgepack import PROJECT_FILE
 from edgepack.assembly import Assembly
 from edgepack.deployment.manifest import (
+    KEEP_MESSAGES_S,
     EnvironmentValue,
     ImageModule,
     ModuleSpec,
@@ -49,7 +50,12 @@ def deployment_document(assembly: Assembly, digests: Mapping[str, str]) -> dict[
         if assembly.routes is None and options[spec.name].routes is None:
             add(default_routes(spec), f"module {spec.name}")
     try:
-        manifest = deployment_manifest([*built, *placed], routes, credentials=assembly.credentials)
+        manifest = deployment_manifest(
+            [*built, *placed],
+            routes,
+            credentials=assembly.credentials,
+            keep_messages_s=KEEP_MESSAGES_S if assembly.keep_messages_s is None else assembly.keep_messages_s,
+        )
     except InputError as error:
         raise InputError(*problems, *error.problems) from None
     InputError.raise_if_any(problems)
@@ -69,6 +75,10 @@ def _spec(module: ModuleOptions, image: ImageReference, digest: str) -> ModuleSp
         create_options=module.create_options,
         desired=module.desired or None,
         host_port=module.host_port,
+        status=module.status,
+        restart_policy=module.restart_policy,
+        image_pull_policy=module.image_pull_policy,
+        startup_order=module.startup_order,
         input_name=_name(module.env, "EDGEPACK_INPUT", "amlInput"),
         output_name=_name(module.env, "EDGEPACK_OUTPUT", "amlOutput"),
         error_output_name=_name(module.env, "EDGEPACK_ERROR_OUTPUT", "amlError"),
@@ -82,6 +92,10 @@ def _placed(module: ModuleOptions, image: str) -> ImageModule:
         env=module.env,
         create_options=module.create_options,
         desired=module.desired or None,
+        status=module.status,
+        restart_policy=module.restart_policy,
+        image_pull_policy=module.image_pull_policy,
+        startup_order=module.startup_order,
     )
 
 

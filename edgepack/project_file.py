@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from edgepack import PROJECT_FILE
+from edgepack.deployment.hub_rules import MAX_INT32
 from edgepack.deployment.manifest import HTTP_PORT, RegistryCredentials
+from edgepack.deployment.module_rules import MAX_UINT32, PULL_POLICIES, RESTART_POLICIES, STATUSES
 from edgepack.errors import InputError
 from edgepack.yaml_text import parse_yaml
 
@@ -28,9 +30,19 @@ KEYS = {
     "module": dict,
     "modules": (list, dict),
     "routes": dict,
+    "store_and_forward": dict,
     "credentials": dict,
 }
-MODULE_KEYS = {"name": str, "create_options": dict, "env": dict, "desired": dict}
+MODULE_KEYS = {
+    "name": str,
+    "create_options": dict,
+    "env": dict,
+    "desired": dict,
+    "status": str,
+    "restart_policy": str,
+    "image_pull_policy": str,
+    "startup_order": int,
+}
 LISTED_KEYS = {
     "name": str,
     "models": list,
@@ -44,11 +56,13 @@ LISTED_KEYS = {
 CREDENTIAL_KEYS = {"address": str, "username_env": str, "password_env": str}
 _KINDS = {
     str: "a text",
+    int: "a whole number",
     list: "a list",
     dict: "a mapping",
     (str, dict): "a file name or a mapping",
     (list, dict): "a list or a mapping",
 }
+_CHOICES = {"status": STATUSES, "restart_policy": RESTART_POLICIES, "image_pull_policy": PULL_POLICIES}
 _MODULE_NAME = re.compile(r"[a-zA-Z0-9_-]+")
 _FOLDERS_OF_THE_OUTPUT = ("image", "sbom", "attachments")
 
@@ -66,6 +80,10 @@ class ModuleOptions:
     desired: Mapping[str, Any] = field(default_factory=dict)
     routes: Mapping[str, Any] | None = None
     host_port: int | None = HTTP_PORT
+    status: str = "running"
+    restart_policy: str = "always"
+    image_pull_policy: str = "on-create"
+    startup_order: int = 1
 
 
 def read_project_file(path: Path) -> tuple[dict[str, Any], list[str]]:
@@ -107,7 +125,25 @@ def module_options(
         if not isinstance(value, str | int | float)
     ]
     options, desired = part.get("create_options") or {}, part.get("desired") or {}
-    return ModuleOptions(name, options, env, desired, part.get("routes"), host_port)
+    problems += [
+        f"{where}.{key} must be one of {', '.join(choices)}, not {part[key]!r}"
+        for key, choices in _CHOICES.items()
+        if part.get(key) is not None and part[key] not in choices
+    ]
+    order = part.get("startup_order")
+    if order is not None and not 0 <= order <= MAX_UINT32:
+        problems.append(f"{where}.startup_order must lie between 0 (started first) and {MAX_UINT32}, not {order}")
+    said = {key: part[key] for key in (*_CHOICES, "startup_order") if part.get(key) is not None}
+    return ModuleOptions(name, options, env, desired, part.get("routes"), host_port, **said)
+
+
+def keep_messages_s(value: Mapping[str, Any] | None, problems: list[str]) -> int | None:
+    """How long edgeHub keeps what it cannot deliver, from `store_and_forward`; None: not said."""
+    where = f"{PROJECT_FILE}: store_and_forward"
+    seconds = usable(value or {}, {"timeToLiveSecs": int}, where, problems).get("timeToLiveSecs")
+    if seconds is not None and not -1 <= seconds <= MAX_INT32:
+        problems.append(f"{where}.timeToLiveSecs must lie between -1 (for ever) and {MAX_INT32}, not {seconds}")
+    return None if seconds is None else int(seconds)
 
 
 def listed_modules(value: Any, problems: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -163,4 +199,4 @@ def parse_credentials(
 
 
 def _fits(value: Any, kind: Any) -> bool:
-    return value is None or isinstance(value, kind)
+    return value is None or (isinstance(value, kind) and not (kind is int and isinstance(value, bool)))

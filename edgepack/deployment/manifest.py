@@ -61,6 +61,9 @@ class ModuleSpec:
     env: Mapping[str, EnvironmentValue] = field(default_factory=dict)
     create_options: Mapping[str, Any] = field(default_factory=dict)
     desired: Mapping[str, Any] | None = None
+    status: str = "running"
+    restart_policy: str = "always"
+    image_pull_policy: str = "on-create"
     startup_order: int = 1
     host_port: int | None = HTTP_PORT
     input_name: str = "amlInput"
@@ -78,6 +81,9 @@ class ImageModule:
     env: Mapping[str, EnvironmentValue] = field(default_factory=dict)
     create_options: Mapping[str, Any] = field(default_factory=dict)
     desired: Mapping[str, Any] | None = None
+    status: str = "running"
+    restart_policy: str = "always"
+    image_pull_policy: str = "on-create"
     startup_order: int = 1
 
 
@@ -198,9 +204,9 @@ def _module(module: ModuleSpec | ImageModule, piece_characters: int) -> dict[str
     return {
         "version": module.version,
         "type": "docker",
-        "status": "running",
-        "restartPolicy": "always",
-        "imagePullPolicy": "on-create",
+        "status": module.status,
+        "restartPolicy": module.restart_policy,
+        "imagePullPolicy": module.image_pull_policy,
         "startupOrder": module.startup_order,
         "env": {name: {"value": value} for name, value in module.env.items()},
         "settings": {"image": image, **chunk(minified(_options(module)), piece_characters)},

@@ -19,6 +19,7 @@ from edgepack.deployment.manifest import (
     Route,
     deployment_manifest,
 )
+from edgepack.deployment.module_rules import MAX_UINT32, PULL_POLICIES, RESTART_POLICIES, STATUSES
 from edgepack.deployment.placeholders import Surroundings, expand
 from edgepack.deployment.problem import DESIRED
 from edgepack.deployment.template import PLATFORMS, render_template
@@ -41,6 +42,15 @@ OPTIONS = st.fixed_dictionaries(
         ),
     },
 )
+TREATMENTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "status": st.sampled_from(STATUSES),
+        "restart_policy": st.sampled_from(RESTART_POLICIES),
+        "image_pull_policy": st.sampled_from(PULL_POLICIES),
+        "startup_order": st.integers(0, MAX_UINT32),
+    },
+)
 SOURCES = ("/messages/*", "/messages/modules/{0}/*", "/messages/modules/{0}/outputs/amlOutput")
 SINKS = ("$upstream", 'BrokeredEndpoint("/modules/{1}/inputs/in1")')
 
@@ -52,6 +62,7 @@ def manifests(draw: st.DrawFn) -> dict[str, Any]:
     modules: list[ModuleSpec | ImageModule] = []
     for name in names:
         more: dict[str, Any] = {"env": draw(ENV), "create_options": draw(OPTIONS), "desired": draw(st.none() | TWINS)}
+        more |= draw(TREATMENTS)
         if draw(st.booleans()):
             modules.append(ImageModule(name, "registry.example.com/team/other:1.0", **more))
         else:
@@ -67,6 +78,7 @@ def manifests(draw: st.DrawFn) -> dict[str, Any]:
         modules,
         draw(st.just(None) | st.just(routes)),
         credentials=draw(st.just({}) | st.just(credentials)),
+        keep_messages_s=draw(st.integers(-1, 2**31 - 1)),
         piece_characters=draw(st.sampled_from((256, 512))),
     )
 

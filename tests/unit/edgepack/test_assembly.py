@@ -8,6 +8,7 @@ import pytest
 
 from edgepack.assembly import Assembly, read_assembly
 from edgepack.deployment.create_options import join
+from edgepack.deployment.validate import check
 from edgepack.errors import InputError
 from edgepack.module import deployment_document
 from edgepack.project import BuildOptions
@@ -85,6 +86,26 @@ def test_what_a_module_says_of_itself(folder: Path) -> None:
     assert json.loads(join(module["settings"])) == {"HostConfig": {"Memory": 1}}
     assert found["sensor"] == {"properties.desired": {"SendInterval": 1}}
     assert found["$edgeHub"]["properties.desired"]["routes"] == {"s": UP}
+
+
+def test_how_the_agent_treats_a_module(folder: Path) -> None:
+    said = {"status": "stopped", "restart_policy": "on-failure", "image_pull_policy": "never", "startup_order": 0}
+    document = {
+        **SCORER,
+        "name": "own",
+        "module": {"startup_order": 7},
+        "modules": {"sensor": {"image": SENSOR, **said}, "filter": {**FILTER, **said}},
+        "store_and_forward": {"timeToLiveSecs": -1},
+    }
+    found = content(read(folder, document))
+    modules = found["$edgeAgent"]["properties.desired"]["modules"]
+    wanted = {"status": "stopped", "restartPolicy": "on-failure", "imagePullPolicy": "never", "startupOrder": 0}
+    for name in ("sensor", "filter"):
+        assert {key: modules[name][key] for key in wanted} == wanted
+    usual = {"status": "running", "restartPolicy": "always", "imagePullPolicy": "on-create", "startupOrder": 7}
+    assert {key: modules["own"][key] for key in usual} == usual
+    assert found["$edgeHub"]["properties.desired"]["storeAndForwardConfiguration"] == {"timeToLiveSecs": -1}
+    assert check({"modulesContent": found}).problems == ()
 
 
 def test_routes_that_nobody_states_are_the_usual_ones_of_built_modules(folder: Path) -> None:
@@ -177,6 +198,14 @@ def test_credentials_come_from_the_environment(folder: Path) -> None:
         (line(modules={"a": {**FILTER, "routes": {"x": 5}}}), "modules.a.routes: x: must be a text"),
         (line(routes={"x": "FROM nowhere"}), "column 6"),
         (line(routes={"x": UP.replace("scorer", "score")}), "comes from a module 'score' that is not deployed"),
+        (line(modules={"a": {**FILTER, "status": "Stopped"}}), "modules.a.status must be one of running, stopped"),
+        (line(modules={"a": {**FILTER, "restart_policy": "x"}}), "modules.a.restart_policy must be one of never"),
+        (line(modules={"a": {**FILTER, "image_pull_policy": "x"}}), "image_pull_policy must be one of never, on-"),
+        (line(modules={"a": {**FILTER, "startup_order": -1}}), "startup_order must lie between 0 (started first)"),
+        (line(modules={"a": {**FILTER, "startup_order": True}}), "`startup_order` must be a whole number, not True"),
+        (line(store_and_forward={"timeToLiveSecs": -2}), "timeToLiveSecs must lie between -1 (for ever)"),
+        (line(store_and_forward={"timeToLiveSecs": "1"}), "`timeToLiveSecs` must be a whole number"),
+        (line(store_and_forward={"ttl": 1}), "store_and_forward: key `ttl` is not known"),
         (line(name="Bad Name"), "name 'Bad Name' must be lower-case"),
         (line(base="debian:buster"), "base 'debian:buster' is not known"),
         (
