@@ -17,13 +17,10 @@ from device_agent.script_check import scan_script, script_warnings
 from edgepack.errors import InputError
 from edgepack.inference_config import InferenceConfig
 from edgepack.left_out import OWN_FILE, holds_secret, read_rules
-from edgepack.resolve.conda_env import (
-    PackageRequests,
-    parse_conda_file,
-    read_conda_document,
-    with_requirements,
-)
+from edgepack.resolve.conda_env import read_conda_document
 from edgepack.resolve.conda_names import CAME_ALONG
+from edgepack.resolve.package_requests import PackageRequests, with_requirements
+from edgepack.resolve.packages_file import parse_packages_file
 
 # Never copied from a source folder: version control, environments, caches, what a build itself writes.
 LEFT_OUT_FOLDERS = frozenset(
@@ -119,7 +116,7 @@ def package_requests(
         path = _find(config.conda_file, near, f"{where}: condaFile", folder=False)
         near_file = path.parent
         requests = replace(
-            parse_conda_file(_read(path), str(path), lambda name: _read(near_file / name)), folder=str(near_file)
+            parse_packages_file(_read(path), str(path), lambda name: _read(near_file / name)), folder=str(near_file)
         )
     if script is None or not requests.replaced:
         return requests

@@ -12,17 +12,41 @@ _REFUSED = (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, 
 
 
 def parse_yaml(text: str, where: str, *, kind: str = "YAML") -> Any:
-    """The document in `text`; all keys of its mappings are texts.
+    """The document in `text`; all keys of its mappings are texts, and each stands once.
 
     Raises:
         InputError: it is not YAML, or has other keys; starts with `where`.
     """
     try:
+        repeated = dict.fromkeys(_repeated_keys(yaml.compose(text, yaml.SafeLoader), where))
+        InputError.raise_if_any(repeated)
         document = yaml.safe_load(text)
     except _REFUSED as error:
         raise InputError(f"{where}: not {kind}: {' '.join(str(error).split()) or type(error).__name__}") from error
     InputError.raise_if_any(dict.fromkeys(_key_problems(document, where)))
     return document
+
+
+def _repeated_keys(root: yaml.Node | None, where: str) -> Iterator[str]:
+    """The library would silently take the last of them."""
+    seen: set[int] = set()
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen or not isinstance(node, yaml.CollectionNode):
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            lines: dict[str, int] = {}
+            for key, value in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.value != "<<":
+                    line = key.start_mark.line + 1
+                    if key.value in lines:
+                        yield f"{where}: key `{key.value}` stands twice, in lines {lines[key.value]} and {line}"
+                    lines[key.value] = line
+                waiting.append(value)
+        else:
+            waiting += node.value
 
 
 def _key_problems(document: Any, where: str) -> Iterator[str]:

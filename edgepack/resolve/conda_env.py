@@ -1,70 +1,39 @@
 """A conda environment file, as Azure ML wrote them, read as requirements of the Python index. Pure.
 
-There is no conda on the device: each conda package becomes the wheel of the same software. Operators: conda's
-`=1.2` means any 1.2 (`==1.2.*`), `==1.2` and a bare `1.2` are exact, the others are those of the Python index. Build
-strings and channels cannot be honoured and are noted. Everything that is dropped or changed is in `notes`.
+There is no conda on the device: each conda package becomes the wheel of the same software, or the Debian package of
+the same library, or is left out because the base or a wheel has it. Builds and channels cannot be honoured. Everything
+that is dropped or changed is in `notes`; what cannot be had so is a problem. docs/conda.md tells what becomes of what.
 """
 
-import posixpath
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from edgepack.errors import InputError
-from edgepack.resolve.conda_names import HEADLESS, RENAMED, REPLACED, SYSTEM
+from edgepack.resolve.conda_names import FINER_ON_INDEX, index_name, is_renamed
+from edgepack.resolve.match_spec import MatchSpec, parse_match_spec, to_pep440
+from edgepack.resolve.package_requests import Gathering
+from edgepack.resolve.package_requests import PackageRequests as PackageRequests
+from edgepack.resolve.package_requests import python_fits as python_fits
+from edgepack.resolve.package_requests import with_requirements as with_requirements
+from edgepack.resolve.pip_lines import read_pip_lines
+from edgepack.resolve.system_names import fate_of
 from edgepack.yaml_text import parse_yaml
 
-_SPEC = re.compile(
-    r"(?:(?P<channel>[^:\s]+)::)?(?P<name>[A-Za-z0-9_][A-Za-z0-9_.\-]*)\s*"
-    r"(?P<version>[=<>!~*0-9][^\[]*)?(?:\[(?P<bracket>[^\]]*)\])?"
-)
-_INDEX_OPTIONS = {
-    "-i": "--index-url",
-    "--index-url": "--index-url",
-    "--extra-index-url": "--extra-index-url",
-    "-f": "--find-links",
-    "--find-links": "--find-links",
+_KEYS = ("name", "channels", "dependencies", "variables", "prefix")
+_OTHERS_KEYS = {
+    "channel_priority": "channels are not used, and so have no order",
+    "platforms": "platforms are chosen with --platform or in edgepack.yaml",
+    "prefix": "the folder of an environment on another machine has no meaning here",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class PackageRequests:
-    """What an environment asks for.
-
-    `requirements` are texts as in PEP 508, sorted, without duplicates. `from_conda` tells which index names came from
-    conda's own section. `options` are arguments for the resolver, paths in them relative to `folder`. `python` is the
-    pin as it stands in the file. `system` are names of Debian packages, sorted, for libraries and programs that are
-    not Python.
-    """
-
-    requirements: tuple[str, ...] = ()
-    from_conda: frozenset[str] = frozenset()
-    channels: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
-    python: str | None = None
-    replaced: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    folder: str = ""
-    system: tuple[str, ...] = ()
-
-
-@dataclass
-class _Reading:
-    where: str
-    read_text: Callable[[str], str]
-    requirements: dict[tuple[str, str], Requirement] = field(default_factory=dict)
-    from_conda: set[str] = field(default_factory=set)
-    options: list[str] = field(default_factory=list)
-    files: set[str] = field(default_factory=set)
-    python: str | None = None
-    replaced: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
+_COMMON_CHANNELS = frozenset({"defaults", "nodefaults"})
+# A build made for no Python, as all C programs and libraries have. The hashes that are let through are those of
+# packages without content for one system, which may be Python packages.
+_WITHOUT_PYTHON = re.compile(r"(?!.*py)(?!.*(?:hd8ed1ab|ha770c72|hd3eb1b0|h06a4308))(?:.*_)?h[0-9a-f]{7,}(?:_.*)?")
+_EXPORTED = 8  # this many packages with a build: nobody wrote that by hand
 
 
 def parse_conda_file(text: str, where: str, read_text: Callable[[str], str]) -> PackageRequests:
@@ -73,188 +42,160 @@ def parse_conda_file(text: str, where: str, read_text: Callable[[str], str]) -> 
     Raises:
         InputError: all problems of the file, each starting with `where`.
     """
-    return read_conda_document(parse_yaml(text, where), where, read_text)
+    kept, dropped = _of_linux(text)
+    return read_conda_document(parse_yaml(kept, where), where, read_text, dropped)
 
 
-def read_conda_document(document: Any, where: str, read_text: Callable[[str], str]) -> PackageRequests:
-    """As `parse_conda_file`, for a document that has been read already."""
+def read_conda_document(
+    document: Any, where: str, read_text: Callable[[str], str], dropped: tuple[str, ...] = ()
+) -> PackageRequests:
+    """As `parse_conda_file`, for a document that has been read already; `dropped` are lines for other systems."""
     if not isinstance(document, dict):
         raise InputError(f"{where}: a conda file is a mapping with `name`, `channels` and `dependencies`")
-    reading = _Reading(where, read_text)
+    gathering = Gathering(where, read_text)
+    for line in dropped:
+        gathering.note(line, "left out, its selector is for another system")
+    _check_keys(gathering, document)
+    _read_variables(gathering, document.get("variables") or {})
     dependencies = document.get("dependencies") or []
     if not isinstance(dependencies, list):
-        raise InputError(f"{where}: `dependencies` must be a list")
-    channels = document.get("channels") or []
-    if not isinstance(channels, list) or not all(isinstance(channel, str) for channel in channels):
-        reading.problems.append(f"{where}: `channels` must be a list of names")
-        channels = []
+        gathering.problem("`dependencies` must be a list")
+        dependencies = []
+    builds = sum(isinstance(each, str) and each.count("=") == 2 and "==" not in each for each in dependencies)
+    gathering.is_complete = builds >= _EXPORTED
     for dependency in dependencies:
         match dependency:
             case str():
-                _read_conda_spec(reading, dependency.strip())
+                read_conda_spec(gathering, dependency.strip())
             case {"pip": list(lines)} if len(dependency) == 1:
                 for line in lines:
                     if isinstance(line, str):
-                        _read_pip_line(reading, line.strip(), "")
+                        read_pip_lines(gathering, [line], "")
                     else:
-                        reading.problems.append(f"{where}: {line!r} under `pip:` is not a text; put it in quotes")
+                        gathering.problem(f"{line!r} under `pip:` is not a text; put it in quotes")
             case {"pip": None} if len(dependency) == 1:
                 pass
             case _:
-                reading.problems.append(f"{where}: {dependency!r} is neither a package nor a `pip:` list")
-    InputError.raise_if_any(reading.problems)
-    return PackageRequests(
-        tuple(sorted(map(str, reading.requirements.values()))),
-        frozenset(reading.from_conda),
-        tuple(channels),
-        tuple(reading.options),
-        reading.python,
-        tuple(reading.replaced),
-        tuple(reading.notes),
-    )
-
-
-def with_requirements(requests: PackageRequests, more: Iterable[str]) -> PackageRequests:
-    """`requests` and `more`; two requirements of one name and marker become one that asks for both."""
-    found: dict[tuple[str, str], Requirement] = {}
-    for text in (*requests.requirements, *more):
-        _combine(found, Requirement(text))
-    return replace(requests, requirements=tuple(sorted(map(str, found.values()))))
-
-
-def python_fits(pin: str, python: str) -> bool:
-    """Does Python `3.N` answer what a conda file asks for, such as `3.8`, `3.8.*` or `>=3.8,<3.12`?"""
-    if re.fullmatch(r"\d+(\.\d+)*(\.\*)?", pin):
-        parts = zip(pin.removesuffix(".*").split("."), python.split("."), strict=False)
-        return all(one == other for one, other in parts)
-    try:
-        return SpecifierSet(pin).contains(python)
-    except InvalidSpecifier:
-        return False
-
-
-def _combine(found: dict[tuple[str, str], Requirement], requirement: Requirement) -> None:
-    key = (canonicalize_name(requirement.name), str(requirement.marker or ""))
-    if key in found:
-        found[key].specifier &= requirement.specifier
-        found[key].extras |= requirement.extras
-    else:
-        found[key] = requirement
-
-
-def _read_conda_spec(reading: _Reading, spec: str) -> None:
-    match = _SPEC.fullmatch(spec)
-    if match is None:
-        reading.problems.append(f"{reading.where}: {spec!r} is no conda package specification")
-        return
-    name = match["name"].lower()
-    version = (match["version"] or "").strip()
-    if match["bracket"]:
-        inside = re.search(r"version\s*=\s*['\"]([^'\"]*)['\"]", match["bracket"])
-        version = version or (inside[1] if inside else "")
-        reading.notes.append(f"{spec}: what stands in brackets is used for the version only")
-    if name == "python":
-        reading.python = re.sub(r"(?<=[\d*])[\s=]+\S*$", "", version.lstrip("= ")) or None
-        return
-    if name in SYSTEM:
-        reading.notes.append(f"{spec}: left out, wheels bring what they need of it")
-        return
-    if match["channel"]:
-        reading.notes.append(f"{spec}: taken from the Python index, not from channel {match['channel']}")
-    if "|" in version:
-        reading.problems.append(f"{reading.where}: {spec!r}: alternatives with `|` are not supported; choose one")
-        return
-    index_name = RENAMED.get(name, name.replace("_", "-"))
-    if index_name != name.replace("_", "-"):
-        reading.notes.append(f"{spec}: called {index_name} on the Python index")
-    text = f"{index_name}{_pep440(version, spec, reading)}"
-    reading.from_conda.add(canonicalize_name(index_name))
-    _add(reading, text, spec)
-
-
-def _pep440(version: str, spec: str, reading: _Reading) -> str:
-    if not version:
-        return ""
-    exact = re.fullmatch(r"(==?)?\s*([^\s=<>!~,]+)(?:[\s=]+(\S+))?", version)
-    if exact:
-        operator, number, build = exact.groups()
-        if build:
-            reading.notes.append(f"{spec}: the build {build} is conda's own and is not used")
-        if number == "*":
-            return ""
-        if number.endswith("*"):
-            return f"=={number.rstrip('.*')}.*"
-        return f"=={number}.*" if operator == "=" else f"=={number}"
-    parts = [part.strip() for part in version.split(",")]
-    return ",".join(re.sub(r"^=(?!=)\s*([^*]+?)(\.\*)?$", r"==\1.*", part) for part in parts)
-
-
-def _read_pip_line(reading: _Reading, line: str, folder: str) -> None:
-    """Read a line of a `pip:` list or of a requirements file in `folder`, relative to the conda file."""
-    line = re.sub(r"(^|\s)#.*$", "", line).strip()
-    if not line:
-        return
-    if line.startswith("-"):
-        option, _, value = line.replace("=", " ", 1).partition(" ") if line.startswith("--") else line.partition(" ")
-        value = value.strip()
-        if option in _INDEX_OPTIONS and value:
-            place = value if "://" in value else posixpath.normpath(posixpath.join(folder, value))
-            reading.options += [_INDEX_OPTIONS[option], place]
-        elif option == "--no-index" and not value:
-            reading.options.append("--no-index")
-        elif option == "--pre":
-            reading.options += ["--prerelease", "allow"]
-        elif option in ("-r", "--requirement") and value:
-            _read_required(reading, posixpath.normpath(posixpath.join(folder, value)))
-        elif option in ("--trusted-host", "--prefer-binary", "--no-cache-dir"):
-            reading.notes.append(f"{line}: has no meaning here and is left out")
-        else:
-            reading.problems.append(
-                f"{reading.where}: pip option {line!r} is not supported; write packages by name and version"
-            )
-        return
-    if re.match(r"(git|hg|svn|bzr)\+|\.{0,2}/|file:", line) or line.endswith((".whl", ".tar.gz")):
-        reading.problems.append(
-            f"{reading.where}: {line!r} is not a package of an index; publish a wheel of it, put the wheel into a "
-            "folder that a `--find-links` line names, and ask for it by name and version"
+                gathering.problem(f"{dependency!r} is neither a package nor a `pip:` list{_hint(dependency)}")
+    _read_channels(gathering, document.get("channels") or [])
+    if gathering.is_complete:
+        gathering.note(
+            "this file",
+            "looks like `conda env export`, with every package of one machine at its exact version; if they do not fit "
+            "here, write those that the script imports (`conda env export --from-history` lists what was asked for)",
         )
-        return
-    _add(reading, line, line)
+    InputError.raise_if_any(gathering.problems)
+    return gathering.finish()
 
 
-def _read_required(reading: _Reading, name: str) -> None:
-    """Read a requirements file, each one once, with what it refers to."""
-    if name in reading.files:
+def _hint(dependency: Any) -> str:
+    if isinstance(dependency, dict) and len(dependency) == 1:
+        ((key, value),) = dependency.items()
+        if key == "pip" and isinstance(value, str):
+            return "; put `- ` before each package under `pip:`"
+        if isinstance(value, str | int | float):
+            return f"; write `- {key}={value}`"
+    return ""
+
+
+def _of_linux(text: str) -> tuple[str, tuple[str, ...]]:
+    """The text without list items whose remark is a selector for another system (`# [win]`), and those items."""
+    lines, dropped = [], []
+    for line in text.split("\n"):
+        selector = re.fullmatch(r"\s*-\s+([^\s#].*?)\s+#\s*\[\s*([a-z0-9_ ]+?)\s*\]\s*", line)
+        if selector and not _is_for_linux(selector[2]):
+            dropped.append(selector[1])
+            line = ""
+        lines.append(line)
+    return "\n".join(lines), tuple(dropped)
+
+
+def _is_for_linux(selector: str) -> bool:
+    words = selector.split()
+    if words and words[0] == "not":
+        return not any(word.startswith(("linux", "unix")) for word in words[1:])
+    known = [word for word in words if re.fullmatch(r"(win|osx|linux|unix)(64|32|-64|-arm64)?|arm64", word)]
+    return not known or any(word.startswith(("linux", "unix")) for word in known)
+
+
+def _check_keys(gathering: Gathering, document: Mapping[str, Any]) -> None:
+    for key in document:
+        near = get_close_matches(key, _KEYS, 1, 0.75)
+        if key in _OTHERS_KEYS:
+            gathering.note(f"`{key}`", _OTHERS_KEYS[key])
+        elif key == "pip":
+            gathering.problem("key `pip` is not known here; `pip:` is an item of the list under `dependencies`")
+        elif key not in _KEYS and near:
+            gathering.problem(f"key `{key}` is not known; did you mean `{near[0]}`?")
+        elif key not in _KEYS:
+            gathering.note(f"`{key}`", f"no key of a conda file (those are {', '.join(_KEYS)}), and is left out")
+
+
+def _read_channels(gathering: Gathering, channels: Any) -> None:
+    if not isinstance(channels, list) or not all(isinstance(channel, str) for channel in channels):
+        gathering.problem("`channels` must be a list of names")
         return
-    reading.files.add(name)
+    gathering.channels += channels
+    used = [channel for channel in channels if channel not in _COMMON_CHANNELS]
+    if used:
+        gathering.note(f"channels {', '.join(used)}", "not used, packages come from the Python index and from Debian")
+
+
+def _read_variables(gathering: Gathering, variables: Any) -> None:
+    if not isinstance(variables, dict):
+        gathering.problem("`variables` must be a mapping of names and values")
+        return
+    for name, value in variables.items():
+        if not name or "=" in name or "\0" in name:
+            gathering.problem(f"{name!r} cannot be the name of an environment variable")
+        elif isinstance(value, bool) or not isinstance(value, str | int | float) or "\0" in str(value):
+            gathering.problem(f"variable {name} must be a text or a number, not {value!r}; put it in quotes")
+        else:
+            gathering.variables[name] = str(value)
+
+
+def read_conda_spec(gathering: Gathering, text: str) -> None:
+    """Gather what a package specification of conda asks for."""
     try:
-        text = reading.read_text(name)
-    except (OSError, ValueError) as error:
-        reading.problems.append(f"{reading.where}: -r {name}: cannot be read ({error})")
+        spec = parse_match_spec(text)
+    except ValueError as error:
+        gathering.problem(f"{text!r} {error}" if str(error).startswith("is ") else f"{text!r}: {error}")
         return
-    except InputError as error:
-        reading.problems += [f"{reading.where}: -r {problem}" for problem in error.problems]
+    if spec.name == "python":
+        gathering.python = re.sub(r"^=+", "", spec.version) or gathering.python
         return
-    for line in text.splitlines():
-        _read_pip_line(reading, line, posixpath.dirname(name))
+    fate = fate_of(spec.name)
+    if fate is None and gathering.is_complete and not is_renamed(spec.name) and _WITHOUT_PYTHON.fullmatch(spec.build):
+        gathering.note(text, "left out, by its build it is no Python package")
+    elif fate is None:
+        _add_from_index(gathering, text, spec)
+    elif fate.only_if_asked and gathering.is_complete and spec.version:
+        gathering.note(text, "left out, other packages needed it; if the script does, write its name without a version")
+    elif fate.refused:
+        gathering.problem(f"{text!r}: {fate.reason}")
+    else:
+        gathering.system.update(fate.debian)
+        gathering.note(text, fate.reason)
 
 
-def _add(reading: _Reading, text: str, original: str) -> None:
+def _add_from_index(gathering: Gathering, text: str, spec: MatchSpec) -> None:
+    name = index_name(spec.name)
     try:
-        requirement = Requirement(text)
-    except InvalidRequirement as error:
-        reason = str(error).splitlines()[0]
-        reading.problems.append(f"{reading.where}: {original!r} cannot be read as a package and version: {reason}")
+        specifier, chosen = to_pep440(spec.version, exact=bool(spec.build))
+    except ValueError as error:
+        gathering.problem(f"{text!r}: {error}")
         return
-    name = canonicalize_name(requirement.name)
-    if name in REPLACED:
-        reading.replaced.append(name)
-        reading.notes.append(f"{original}: replaced by what the device agent offers")
-        return
-    if requirement.url:
-        reading.problems.append(f"{reading.where}: {original!r}: packages by URL are not supported; use the index")
-        return
-    if name in HEADLESS:
-        requirement.name = HEADLESS[name]
-        reading.notes.append(f"{original}: taken as {requirement.name}, the same without windows on a screen")
-    _combine(reading.requirements, requirement)
+    if name in FINER_ON_INDEX:
+        specifier = re.sub(r"^==(\d+\.\d+\.\d+)$", r"==\1.*", specifier)
+    if chosen is not None:
+        gathering.note(text, f"of these versions {chosen} is used")
+    if name != canonicalize_name(spec.name):
+        gathering.note(text, f"called {name} on the Python index")
+    if spec.build:
+        gathering.note(text, "the build is conda's own and not used")
+    if spec.channel:
+        gathering.note(text, f"taken from the Python index, not from channel {spec.channel}")
+    if spec.others:
+        gathering.note(text, f"{', '.join(spec.others)} in brackets cannot be honoured")
+    if gathering.add(f"{name}{specifier}", text) is not None:
+        gathering.from_conda.add(name)

@@ -49,7 +49,7 @@ def problems(*dependencies: str, pip: tuple[str, ...] = (), files: Mapping[str, 
         ("numpy>=1.20, <2.0", "numpy<2.0,>=1.20"),
         ("numpy!=1.21", "numpy!=1.21"),
         ("numpy~=1.20", "numpy~=1.20"),
-        ("numpy=1.20=py38h_0", "numpy==1.20.*"),
+        ("numpy=1.20=py38h_0", "numpy==1.20"),
         ("numpy 1.20 py38h_0", "numpy==1.20"),
         ("numpy==1.20.3=py38h_0", "numpy==1.20.3"),
         ("conda-forge::numpy=1.20", "numpy==1.20.*"),
@@ -73,10 +73,11 @@ def test_a_conda_package(spec: str, requirement: str) -> None:
 @pytest.mark.parametrize(
     ("spec", "note"),
     [
-        ("numpy=1.20=py38h_0", "the build py38h_0"),
+        ("numpy=1.20=py38h_0", "the build is conda's own"),
         ("defaults::numpy", "not from channel defaults"),
         ("pytorch", "called torch"),
-        ('numpy[version=">=1.20"]', "in brackets"),
+        ('numpy[version=">=1.20",md5=12]', "md5 in brackets"),
+        ("numpy=1.20|1.21", "of these versions 1.21 is used"),
         ("mkl=2021", "left out"),
         ("libgcc-ng", "left out"),
         ("pip=21.0", "left out"),
@@ -167,7 +168,7 @@ def test_an_option_without_a_meaning_is_noted(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["-e .", "-c constraints.txt", "--hash=sha256:00", "--index-url", "-r", "--no-index x"]
+    "line", ["-e", "-c", "--hash=sha256:00", "--index-url", "-r", "--no-index x", "--pre x", "--no-deps"]
 )
 def test_an_option_that_is_not_supported(line: str) -> None:
     assert problems(pip=(line,)) == (
@@ -182,19 +183,17 @@ def test_an_option_that_is_not_supported(line: str) -> None:
         "./local",
         "../local",
         "/absolute/x",
-        "wheels/x-1.0-py3-none-any.whl",
+        "-e .",
+        "-e git+https://example.com/x.git#egg=x",
+        "x @ git+https://example.com/x.git@v1",
         "https://example.com/x.tar.gz",
+        "x @ https://example.com/x.zip",
         "file:///x",
     ],
 )
 def test_a_line_that_is_no_package_of_an_index(line: str) -> None:
     (problem,) = problems(pip=(line,))
     assert "--find-links" in problem
-
-
-def test_a_package_by_url() -> None:
-    (problem,) = problems(pip=("x @ https://example.com/x.zip",))
-    assert "by URL are not supported" in problem
 
 
 @pytest.mark.parametrize("name", ["azureml-defaults", "azureml_core", "azureml-sdk==1.30", "azureml-contrib-services"])
@@ -239,11 +238,6 @@ def test_requirements_are_added() -> None:
     assert found.requirements == ("numpy[x]<3,>=1.20", "uvicorn>=0.35")
     assert found.options == ("--index-url", "https://example.com")
     assert found.channels == ("conda-forge",)
-
-
-@pytest.mark.parametrize("spec", ["numpy=1.20|1.21", "numpy>=1.20|<1"])
-def test_alternatives_are_not_supported(spec: str) -> None:
-    assert "choose one" in problems(spec)[0]
 
 
 @pytest.mark.parametrize(
@@ -291,7 +285,7 @@ def test_empty_sections() -> None:
 
 
 def test_all_problems_are_reported_together() -> None:
-    found: Any = problems("numpy=1|2", "x y z w", pip=("-e .", "./local", "six==x", "numpy"))
+    found: Any = problems("numpy=1a", "x y z w", pip=("-e .", "./local", "six==x", "numpy"))
     assert len(found) == 5
 
 
