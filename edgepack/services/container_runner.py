@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from edgepack.base.root import APP_ROOT, HOME, USER_ID
-from edgepack.errors import InputError, RemoteError
+from edgepack.engine_connection import engine
+from edgepack.errors import InputError
 from edgepack.host_image import host_platform
 from edgepack.oci.validate import choose_platform
 from edgepack.services.access import key_lines
@@ -28,7 +29,6 @@ from edgepack.services.stored import IMAGE_NAME
 LABEL, PLACE_LABEL, LIFE_LABEL = "io.edgepack.service", "io.edgepack.service.place", "io.edgepack.service.life"
 STOP_S = 15
 _PORT = 5001
-_TIMEOUT_S = 600
 _KEY_FILE = "run/edgepack-keys"
 _LOG_OPTIONS = {"max-size": "4m", "max-file": "4"}
 
@@ -62,11 +62,11 @@ class ContainerRunner:
         from docker.errors import NotFound
 
         name = _name(place, life)
-        try:
-            with _engine() as client:
+        with _engine() as client:
+            try:
                 found = client.containers.get(name).attrs
-        except NotFound:
-            return Sight(False, end="its container is gone: somebody removed it")
+            except NotFound:
+                return Sight(False, end="its container is gone: somebody removed it")
         state = found["State"]
         if state["Status"] == "running":
             return Sight(True, _port_of(found), int(state["Pid"]), name)
@@ -145,35 +145,13 @@ class ContainerRunner:
 
 @contextmanager
 def _engine() -> Iterator[Any]:
-    """A client of the engine that DOCKER_HOST or the default socket reaches.
+    """A client of the engine. A NotFound has to be caught within the block.
 
     Raises:
         RemoteError: none answers, or it refuses.
     """
-    import docker
-    from docker.errors import DockerException, NotFound
-
-    try:
-        client = docker.from_env(timeout=_TIMEOUT_S)
-    except DockerException as error:
-        raise _no_engine(error) from error
-    try:
-        yield client
-    except NotFound:
-        raise
-    except DockerException as error:
-        raise _no_engine(error) from error
-    except OSError as error:  # of requests, which the SDK does not wrap
-        raise _no_engine(error) from error
-    finally:
-        client.close()
-
-
-def _no_engine(error: Exception) -> RemoteError:
-    return RemoteError(
-        f"the Docker engine does not do it ({error}); is it running, and may you use it? DOCKER_HOST names another "
-        "one, --runner process needs none"
-    )
+    with engine("run services") as found:
+        yield found.client
 
 
 def _load(client: Any, life: Life) -> str:
@@ -181,14 +159,15 @@ def _load(client: Any, life: Life) -> str:
     from docker.errors import ImageNotFound
 
     name = _image_name(life.place)
-    digest = choose_platform(life.layout, str(host_platform())).config_digest
+    content = choose_platform(life.layout, str(host_platform()))
     try:
-        client.images.get(digest).tag(name)
+        found = client.images.get(content.config_digest)
+        found.tag(name)
     except ImageNotFound:
         from edgepack.engine import load_image
 
-        return load_image(life.layout, None, name).image_id
-    return digest
+        return load_image(life.layout, content.name, name).image_id
+    return str(found.id)
 
 
 def _body(life: Life, image: str, *, has_bridge: bool) -> dict[str, Any]:

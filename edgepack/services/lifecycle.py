@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgepack.errors import DamagedDataError, EdgepackError, InputError, RemoteError
+from edgepack.errors import DamagedDataError, EdgepackError, InputError
 from edgepack.services.access import make_keys
 from edgepack.services.container_runner import ContainerRunner
 from edgepack.services.ports import port_problem
@@ -149,11 +149,9 @@ def remove(shop: Workshop, name: str, *, delete_image: bool, delete_volume: bool
     try:
         stored = shop.store.read(name)
     except DamagedDataError:
-        for runner in (shop.runners[PROCESS],):
-            runner.sweep(place, None)
-        with contextlib.suppress(RemoteError):
-            shop.runners[DOCKER].sweep(place, None)
-            shop.runners[DOCKER].forget(place, image=delete_image, volume=delete_volume)
+        runner = shop.runners[PROCESS if (place / "instances").exists() else DOCKER]
+        runner.sweep(place, None)
+        runner.forget(place, image=delete_image, volume=delete_volume)
     else:
         shop.store.write(replace(stored, phase=LEAVING))
         _end(shop, stored)

@@ -83,7 +83,7 @@ class ProcessRunner:
 
     def _start_keeper(self, life: Life) -> None:
         command = [sys.executable, "-I", "-S", keeper.__file__, str(life.folder)]
-        variables = {**os.environ, MARK: _mark(life.place) + life.id}
+        variables = {**os.environ, MARK: mark_of(life.place) + life.id}
         with (life.folder / "log" / "service.log").open("ab") as log:
             done = subprocess.run(
                 command, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", check=False
@@ -132,7 +132,7 @@ class ProcessRunner:
         deadline_s = time.monotonic() + STOP_S
         while True:
             left = [identity for identity in known if is_alive(identity)]
-            left += [identity for identity, life in marked(_mark(place)) if is_meant(life)]
+            left += [identity for identity, life in marked(mark_of(place)) if is_meant(life)]
             if not left:
                 return
             if time.monotonic() > deadline_s:
@@ -218,7 +218,7 @@ def _own_variables(life: Life) -> dict[str, str]:
         "EDGEPACK_HTTP": f"{host}:{life.port or 0}",
         "SEPERATE_HEALTH_ENDPOINT": "false",
         "SERVICE_NAME": life.name,
-        MARK: _mark(life.place) + life.id,
+        MARK: mark_of(life.place) + life.id,
     }
     if life.keys is not None:
         variables["EDGEPACK_HTTP_KEY_FILE"] = str((life.folder if life.is_trial else life.place) / KEYS)
@@ -227,7 +227,7 @@ def _own_variables(life: Life) -> dict[str, str]:
     return variables
 
 
-def _mark(place: Path) -> str:
+def mark_of(place: Path) -> str:
     """What marks the processes of a service: its place on this machine, so that no record is needed to find them."""
     return hashlib.sha256(os.fsencode(place.resolve())).hexdigest()[:24] + "/"
 

@@ -10,6 +10,7 @@ from edgepack.host_image import host_platform
 from edgepack.layers.cache import LayerCache
 from edgepack.layers.entry import Entry, FileEntry, FolderEntry, LinkEntry
 from edgepack.oci.image import Layer, RunConfig, assemble_image
+from edgepack.oci.platform import Platform
 from tests.fakes.images import ImageMaker
 
 REPOSITORY = "registry.example.com/team/scorer"
@@ -32,17 +33,8 @@ def shell_image(folder: Path, script: str, *, with_libraries: bool = True) -> Sh
     """Write a layout below `folder` whose image runs `script`; without libraries it cannot run as a process."""
     folder.mkdir(parents=True, exist_ok=True)
     target = host_platform()
-    libraries = f"usr/lib/{target.multiarch}"
-    programs = [Path(found) for name in ("sh", "sleep") if (found := shutil.which(name)) is not None]
     entries: list[Entry] = [FileEntry("app/run.sh", script.encode()), FolderEntry("var/lib/edgepack", owner=1000)]
-    entries += [FileEntry(f"usr/bin/{path.name}", path.read_bytes(), executable=True) for path in programs]
-    if with_libraries:
-        listed = subprocess.run(["ldd", *map(str, programs)], capture_output=True, text=True, check=True).stdout
-        paths = {Path(path) for path in re.findall(r"(/\S+) \(0x", listed)}
-        named = {path.name: path for path in paths}.values()
-        entries += [FileEntry(f"{libraries}/{path.name}", path.read_bytes(), executable=True) for path in named]
-        loaders = [path for path in named if path.name == target.loader]
-        entries += [LinkEntry(str(path).lstrip("/"), f"/{libraries}/{path.name}") for path in loaders]
+    entries += shell_entries(target, with_libraries=with_libraries)
     cache = LayerCache(folder / "layers")
     made = cache.make("shell", lambda: sorted(entries, key=lambda entry: entry.path), "shell")
     layer = Layer("base", "shell", made.digest, made.size_bytes, made.diff_id)
@@ -52,3 +44,18 @@ def shell_image(folder: Path, script: str, *, with_libraries: bool = True) -> Sh
     layout = folder / "image"
     index = ImageMaker(folder / "layers").write(layout, (assemble_image(target, (layer,), run),))
     return ShellImage(layout, index.digest)
+
+
+def shell_entries(target: Platform, *, with_libraries: bool = True) -> list[Entry]:
+    """This machine's shell and `sleep`, and what they need."""
+    libraries = f"usr/lib/{target.multiarch}"
+    programs = [Path(found) for name in ("sh", "sleep") if (found := shutil.which(name)) is not None]
+    entries: list[Entry] = [FileEntry(f"usr/bin/{path.name}", path.read_bytes(), executable=True) for path in programs]
+    if with_libraries:
+        listed = subprocess.run(["ldd", *map(str, programs)], capture_output=True, text=True, check=True).stdout
+        paths = {Path(path) for path in re.findall(r"(/\S+) \(0x", listed)}
+        named = {path.name: path for path in paths}.values()
+        entries += [FileEntry(f"{libraries}/{path.name}", path.read_bytes(), executable=True) for path in named]
+        loaders = [path for path in named if path.name == target.loader]
+        entries += [LinkEntry(str(path).lstrip("/"), f"/{libraries}/{path.name}") for path in loaders]
+    return entries
