@@ -34,6 +34,11 @@ class Dockerfile:
     layers: Mapping[str, LayerPlan]
 
     @property
+    def added(self) -> list[LayerPlan]:
+        """The layers in the order in which the text adds them."""
+        return [self.layers[name] for name in sorted(self.layers, key=self.text.index)]
+
+    @property
     def copies(self) -> bool:
         """Whether it takes files of the context beside edgepack's layers."""
         lines = [line.strip().upper() for line in self.text.splitlines() if LAYER_FOLDER not in line]
