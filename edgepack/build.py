@@ -187,7 +187,7 @@ def build(assembly: Assembly, settings: BuildSettings) -> dict[str, Any]:
         licences = wheel_licences(wheels, downloader, cache, settings.warn)
         built = {
             folder: _write_image(
-                each, settings.output / layout_name(folder), settings.make_images, made, layers.blob_path, licences
+                each, settings.output / layout_name(folder), settings.make_images, made, layers, licences
             )
             for folder, each in prepared.items()
         }
@@ -205,14 +205,14 @@ def _write_image(
     layout: Path,
     make_images: MakeImages,
     made: MadeLayers,
-    blob_path: Callable[[str], Path],
+    layers: LayerCache,
     licences: Mapping[str, Licence],
 ) -> BuiltModule:
-    result = make_images(prepared.recipe, prepared.plan, made, blob_path)
+    result = make_images(prepared.recipe, prepared.plan, made, layers.blob_path)
     index = write_layout(
         layout, result.images, assemble_index(result.images, {}), result.blobs, prepared.recipe.image.tag
     )
-    verify_layout(layout, diff_ids=False)
+    verify_layout(layout, diff_ids=False, hash_of=layers.hashes.hash_of)
     return BuiltModule(
         prepared.recipe,
         prepared.models,

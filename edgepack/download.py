@@ -16,7 +16,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
 
 from edgepack.errors import RemoteError
 from edgepack.files import CHUNK_BYTES, hash_file, new_file
@@ -183,6 +182,8 @@ class Downloader:
             with self._response(url, name) as response:
                 yield response.iter_raw(CHUNK_BYTES)
             return
+        from urllib.request import url2pathname  # loads an HTTP client, which most builds do not need
+
         path = Path(url2pathname(urlsplit(url).path))
         if not path.is_file():
             raise NotFoundError(f"{name}: {path} is not there", retryable=False)

@@ -82,6 +82,23 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+class HashMemory:
+    """SHA-256 of files by what the file system says of them: one that is asked for again under another name, or later,
+    is not read again unless it has been written to. For one run of a command, not longer: disks rot.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int, int, int], str] = {}
+
+    def hash_of(self, path: Path) -> str:
+        """As `hash_file`."""
+        about = path.stat()
+        key = (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns)
+        if key not in self._known:
+            self._known[key] = hash_file(path)
+        return self._known[key]
+
+
 def copy_or_link(source: Path, target: Path) -> None:
     """Make `target` the same bytes as `source`: a hard link where the file system allows, else a durable copy.
 

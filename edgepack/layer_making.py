@@ -84,7 +84,8 @@ def make_layers(
         if key not in found:  # packages that have a file in common
             files |= _fetch([pair], downloader)
             make(pair)
-    _tell_clashes(plan, missing, cache, warn)
+    if missing:
+        _tell_clashes(plan, missing, cache, warn)
     return pulled | {
         key: (
             Layer(layer.kind, layer.title, made.digest, made.size_bytes, made.diff_id, _MEDIA_TYPES[cache.compression]),

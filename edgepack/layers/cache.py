@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edgepack.files import NewFile, hash_file, new_file, write_file
+from edgepack.files import HashMemory, NewFile, new_file, write_file
 from edgepack.layers.entry import Entry, FolderEntry, content_token
 from edgepack.layers.packing import Compression, damage_kinds
 from edgepack.layers.tarball import FilesOf, TarDigests, can_join, join_layers, write_layer
@@ -25,6 +25,7 @@ class LayerCache:
 
     def __init__(self, folder: Path, compression: Compression = Compression.GZIP) -> None:
         self.compression = compression
+        self.hashes = HashMemory()
         self._records = folder / "layers"
         self._blobs = folder / "blobs"
         _remove_leftovers(self._blobs)
@@ -38,7 +39,7 @@ class LayerCache:
         try:
             found = TarDigests(**self._read_record(f"{key}.json"))
             path = self.blob_path(found.digest)
-            if path.stat().st_size == found.size_bytes and f"sha256:{hash_file(path)}" == found.digest:
+            if path.stat().st_size == found.size_bytes and f"sha256:{self.hashes.hash_of(path)}" == found.digest:
                 return found
         except (OSError, ValueError, TypeError, AttributeError):
             pass  # not here, or not readable: both mean that it is to be made

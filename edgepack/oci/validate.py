@@ -5,7 +5,7 @@ All mismatches are reported together. The first thing to run on an image of unkn
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -105,8 +105,10 @@ def choose_platform(layout: Path, platform: str) -> PlatformContent:
     return platforms[platform]
 
 
-def verify_layout(layout: Path, *, diff_ids: bool = True) -> LayoutContent:
+def verify_layout(layout: Path, *, diff_ids: bool = True, hash_of: Callable[[Path], str] = hash_file) -> LayoutContent:
     """Recompute every digest of the layout; with `diff_ids` also of each layer's content.
+
+    `hash_of` gives the SHA-256 of a layer's file.
 
     Raises:
         DamagedDataError: lists every mismatch.
@@ -122,7 +124,8 @@ def verify_layout(layout: Path, *, diff_ids: bool = True) -> LayoutContent:
         wanted.update({(layer.digest, layer.size, id_): layer for layer, id_ in zip(platform.layers, ids, strict=True)})
     with ThreadPoolExecutor() as pool:
         for found in pool.map(
-            lambda pair: list(_layer_problems(layout, pair[1], pair[0][2] if diff_ids else None)), wanted.items()
+            lambda pair: list(_layer_problems(layout, pair[1], pair[0][2] if diff_ids else None, hash_of)),
+            wanted.items(),
         ):
             problems.extend(found)
     _raise_if_any(layout, problems)
@@ -203,7 +206,9 @@ def _agree(platform: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
     return len(variants) < 2 and all(platform.get(key) == config.get(key) for key in ("os", "architecture"))
 
 
-def _layer_problems(layout: Path, layer: Descriptor, diff_id: str | None) -> Iterator[str]:
+def _layer_problems(
+    layout: Path, layer: Descriptor, diff_id: str | None, hash_of: Callable[[Path], str]
+) -> Iterator[str]:
     path = blob_path(layout, layer.digest)
     if not path.is_file():
         yield f"{layer.digest}: the layer is missing"
@@ -211,8 +216,9 @@ def _layer_problems(layout: Path, layer: Descriptor, diff_id: str | None) -> Ite
     if path.stat().st_size != layer.size:
         yield f"{layer.digest}: {path.stat().st_size} bytes instead of {layer.size}"
         return
-    if f"sha256:{hash_file(path)}" != layer.digest:
-        yield f"{layer.digest}: its bytes have digest sha256:{hash_file(path)}"
+    found = f"sha256:{hash_of(path)}"
+    if found != layer.digest:
+        yield f"{layer.digest}: its bytes have digest {found}"
         return
     if layer.media_type not in LAYERS:
         yield f"{layer.digest}: layers of type {layer.media_type} are not known here"
