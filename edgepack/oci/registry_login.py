@@ -39,13 +39,14 @@ def find_login(registry: str, environment: Mapping[str, str]) -> Login | None:
         InputError: a file that is no such configuration.
         RemoteError: the program that keeps the credentials is missing, or fails.
     """
-    for path in _files(environment):
+    for path in login_files(environment):
         if path.is_file() and (login := _login_in(path, registry, environment)) is not None:
             return login
     return None
 
 
-def _files(environment: Mapping[str, str]) -> Iterator[Path]:
+def login_files(environment: Mapping[str, str]) -> Iterator[Path]:
+    """Where logins are looked for, in order; not all of these files need be there."""
     home = Path(environment.get("HOME") or Path.home())
     if named := environment.get("REGISTRY_AUTH_FILE"):
         yield Path(named)
