@@ -33,6 +33,14 @@ class LockedBase:
     images: Mapping[Platform, BaseImage] = field(default_factory=dict)
     archive: Archive | None = None
 
+    def added(self, platform: Platform) -> tuple[str, ...]:
+        """The Debian packages that are there for what was asked for, beside the plain base."""
+        if self.archive is None:
+            return ()
+        one = replace(self.archive, lists={platform: self.archive.lists[platform]})
+        plain = {package.name for package in lock_base(one)[platform]}
+        return tuple(package.name for package in self.debian[platform] if package.name not in plain)
+
 
 def find_base(
     recipe: Recipe,

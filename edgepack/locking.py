@@ -181,6 +181,7 @@ def _locks_of(
             base.images.get(platform),
             supplied[platform],
             without_security,
+            base.added(platform),
         )
         for platform in recipe.platforms
     }

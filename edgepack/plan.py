@@ -8,36 +8,50 @@ parted into layers: `layer_groups`.
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from edgepack.base.apt import DebPackage
-from edgepack.base.release import find_release
+from edgepack.base.base_image import BaseLayer
+from edgepack.base.choice import FolderBase, RegistryBase, parse_base
+from edgepack.base.release import Release
 from edgepack.base.root import APP_ROOT, HOME, USER_ID
 from edgepack.errors import InputError
-from edgepack.layer_groups import group_names, title_of
+from edgepack.layer_groups import model_layers, wheel_layers
 from edgepack.models.record import ModelFile, ModelRecord
 from edgepack.oci.image import RunConfig
 from edgepack.oci.platform import Platform
 from edgepack.project import Recipe, script_location
-from edgepack.resolve.lock import PlatformLock, Wheel
+from edgepack.resolve.lock import DEBIAN_INTERPRETER, PlatformLock, Wheel
 
 PORT = 5001
-MOST_PACKAGE_LAYERS, MOST_MODEL_LAYERS = 24, 40  # engines accept 125 layers in all
-MODEL_FILES = ".azureml-models"  # in the app root: the files of models whose usual folders are links
 ONNX_MODULE = "device_agent.onnx_script"
-INTERPRETER = "/usr/bin/python3"
 
 
 @dataclass(frozen=True, slots=True)
 class BaseContent:
-    """The root file system from Debian packages, for Python `3.N`."""
+    """The root file system from Debian packages, for Python `3.N`; without a Python, packages that are added to it."""
 
     packages: tuple[DebPackage, ...]
     python: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLayerContent:
+    """A layer of the image that is the base, as it is."""
+
+    layer: BaseLayer
+    choice: RegistryBase | FolderBase
+
+
+@dataclass(frozen=True, slots=True)
+class UserContent:
+    """The module's user and folders on an image that is the base; "": the image's file is as it should be."""
+
+    passwd: str
+    group: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +60,7 @@ class WheelContent:
 
     wheels: tuple[Wheel, ...]
     site_folder: str
+    interpreter: str = DEBIAN_INTERPRETER
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +71,7 @@ class FileContent:
     links: tuple[tuple[str, str], ...] = ()
 
 
-Content = BaseContent | WheelContent | FileContent
+Content = BaseContent | ImageLayerContent | UserContent | WheelContent | FileContent
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,29 +163,33 @@ def plan_build(
 def _layers(
     recipe: Recipe, models: Sequence[ModelRecord], lock: PlatformLock, material: Material
 ) -> tuple[LayerPlan, ...]:
-    site = f"usr/local/lib/python{lock.python}/dist-packages"
+    site = lock.site_folder
 
     def layer(kind: str, title: str, content: Content, made_of: Sequence[Any]) -> LayerPlan:
         text = json.dumps([material.maker, kind, made_of], sort_keys=True)
         return LayerPlan(kind, title, hashlib.sha256(text.encode()).hexdigest(), content)
 
     def packages(title: str, wheels: tuple[Wheel, ...]) -> LayerPlan:
-        made_of = [site, [wheel.sha256 for wheel in wheels]]
-        whole = layer("packages", title, WheelContent(wheels, site), made_of)
+        made_of = [site, lock.interpreter, [wheel.sha256 for wheel in wheels]]
+        whole = layer("packages", title, WheelContent(wheels, site, lock.interpreter), made_of)
         return (
             whole if len(wheels) == 1 else replace(whole, parts=tuple(packages(each.name, (each,)) for each in wheels))
         )
 
-    base = BaseContent(lock.debian, lock.python)
-    layers = [layer("base", lock.base, base, [lock.platform, lock.python, [deb.sha256 for deb in lock.debian]])]
-    layers += [packages(title, wheels) for title, wheels in _group_wheels(lock.wheels)]
+    layers = [layer(*base) for base in _base_layers(recipe, lock)]
+    layers += [packages(title, wheels) for title, wheels in wheel_layers(lock.wheels)]
     agent = FileContent(
         tuple((f"{site}/device_agent/{path}", file, False, sha256) for path, file, sha256 in material.agent_files)
     )
     hashes = [[path, sha256] for path, _, sha256 in material.agent_files]
-    for title, content in _model_layers(models, material.model_path):
-        files = [[path, sha256, executable] for path, _, executable, sha256 in content.files]
-        layers.append(layer("model", title, content, [*files, *map(list, content.links)]))
+    for each in model_layers(models):
+        files = [(f"{APP_ROOT}/{path}", file) for path, file in each.files]
+        content = FileContent(
+            tuple((path, material.model_path(file), file.executable, file.sha256) for path, file in files),
+            tuple((f"{APP_ROOT}/{path}", target) for path, target in each.links),
+        )
+        made_of = [*([path, file.sha256, file.executable] for path, file in files), *map(list, content.links)]
+        layers.append(layer("model", each.title, content, made_of))
     layers.append(layer("agent", f"device_agent {material.agent_version}", agent, [site, hashes]))
     if recipe.script is not None:
         folder, _ = script_location(recipe.script, APP_ROOT)
@@ -185,48 +204,27 @@ def _layers(
     return tuple(layers)
 
 
-def _group_wheels(wheels: Sequence[Wheel]) -> list[tuple[str, tuple[Wheel, ...]]]:
-    named: dict[str, Wheel] = {}
-    for wheel in wheels:
-        named[wheel.filename if wheel.name in named else wheel.name] = wheel
-    groups = group_names({name: wheel.size_bytes or 0 for name, wheel in named.items()}, MOST_PACKAGE_LAYERS)
-    titles = (title_of(names) if names[1:] else f"{names[0]} {named[names[0]].version}" for names in groups)
-    return [(title, tuple(named[name] for name in names)) for title, names in zip(titles, groups, strict=True)]
-
-
-def _model_layers(
-    models: Sequence[ModelRecord], model_path: Callable[[ModelFile], Path]
-) -> Iterator[tuple[str, FileContent]]:
-    """The models' files in layers, and last the links to models that are in several.
-
-    A new version of a model has another folder, but most of its files may be the same. So a model in several layers is
-    kept in a folder without the version, to which the usual one is a link: then only what differs is a new layer.
-    """
-    uses = Counter(model.name for model in models)
-    files = {
-        f"{model.name if uses[model.name] == 1 else model.id}/{file.path}": (model, file)
-        for model in models
-        for file in model.files
-    }
-    groups = group_names({name: file.size_bytes for name, (_, file) in files.items()}, MOST_MODEL_LAYERS)
-    spread = Counter(model for names in groups for model in {files[name][0].name for name in names})
-    linked = {name for name, count in spread.items() if uses[name] == 1 and count > 1}
-    for names in groups:
-        held = [files[name] for name in names]
-        folders = [f"{MODEL_FILES}/{model.name}" if model.name in linked else _folder(model) for model, _ in held]
-        content = tuple(
-            (f"{APP_ROOT}/{folder}/{file.path}", model_path(file), file.executable, file.sha256)
-            for folder, (_, file) in zip(folders, held, strict=True)
-        )
-        yield title_of([f"{model.id} {file.path}" for model, file in held]), FileContent(content)
-    links = {model.id: (f"{APP_ROOT}/{_folder(model)}", model.name) for model in models if model.name in linked}
-    if links:
-        targets = tuple((path, f"../../{MODEL_FILES}/{name}") for path, name in links.values())
-        yield title_of(list(links)), FileContent((), targets)
-
-
-def _folder(model: ModelRecord) -> str:
-    return f"azureml-models/{model.name}/{model.version}"
+def _base_layers(recipe: Recipe, lock: PlatformLock) -> Iterator[tuple[str, str, Content, list[Any]]]:
+    """Kind, title, content of each layer below the packages, and what it is made of."""
+    choice = parse_base(recipe.base, recipe.base_folder)
+    if lock.image is not None and not isinstance(choice, Release):
+        name = f"oci:{choice.folder.name}" if isinstance(choice, FolderBase) else lock.base
+        for number, each in enumerate(lock.image.layers, 1):
+            yield "base", f"{name} {number}", ImageLayerContent(each, choice), [each.digest]
+        user = UserContent(lock.image.passwd, lock.image.group)
+        yield "base", "user and folders", user, [user.passwd, user.group]
+        return
+    plain = tuple(package for package in lock.debian if package.name not in lock.added)
+    yield (
+        "base",
+        lock.base,
+        BaseContent(plain, lock.python),
+        [lock.platform, lock.python, [deb.sha256 for deb in plain]],
+    )
+    extra = tuple(package for package in lock.debian if package.name in lock.added)
+    if extra:
+        title = extra[0].name if len(extra) == 1 else f"{len(extra)} Debian packages"
+        yield "packages", title, BaseContent(extra, ""), [lock.platform, [deb.sha256 for deb in extra]]
 
 
 def _run_config(recipe: Recipe, models: Sequence[ModelRecord], lock: PlatformLock, material: Material) -> RunConfig:
@@ -234,6 +232,7 @@ def _run_config(recipe: Recipe, models: Sequence[ModelRecord], lock: PlatformLoc
     only = models[0] if len(models) == 1 else None
     environment = {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        **(lock.image.environment if lock.image else {}),
         "LANG": "C.UTF-8",
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -248,16 +247,17 @@ def _run_config(recipe: Recipe, models: Sequence[ModelRecord], lock: PlatformLoc
     else:
         environment.update(script_location(recipe.script, APP_ROOT)[1])
     labels = {
+        **(lock.image.labels if lock.image else {}),
         "org.opencontainers.image.title": recipe.name,
-        "org.opencontainers.image.base.name": lock.base,
+        **_base_labels(recipe, lock),
         "io.edgepack.agent": material.agent_version,
         "io.edgepack.models": ",".join(f"{model.name}:{model.version}" for model in models),
-        "io.edgepack.python": find_release(lock.base).python,
+        "io.edgepack.python": lock.python,
     }
     return RunConfig(
         user=str(USER_ID),
         working_folder=f"/{APP_ROOT}",
-        entry_point=(INTERPRETER, "-m", "device_agent"),
+        entry_point=(lock.interpreter, "-m", "device_agent"),
         environment=environment,
         ports=(f"{PORT}/tcp",),
         volumes=(f"/{HOME}",),
@@ -265,9 +265,23 @@ def _run_config(recipe: Recipe, models: Sequence[ModelRecord], lock: PlatformLoc
     )
 
 
+def _base_labels(recipe: Recipe, lock: PlatformLock) -> dict[str, str]:
+    choice = parse_base(recipe.base, recipe.base_folder)
+    labels = {} if isinstance(choice, FolderBase) else {"org.opencontainers.image.base.name": lock.base}
+    if lock.image:
+        labels["org.opencontainers.image.base.digest"] = lock.image.manifest
+    if lock.without_security:
+        labels["io.edgepack.base.without-security"] = "true"
+    return labels
+
+
 def _summary(content: Content) -> list[str]:
     if isinstance(content, BaseContent):
         return [f"{deb.name} {deb.version}" for deb in content.packages]
+    if isinstance(content, ImageLayerContent):
+        return [content.layer.digest]
+    if isinstance(content, UserContent):
+        return [f"/{APP_ROOT}", f"/{HOME}", *(["/etc/passwd"] if content.passwd else [])]
     if isinstance(content, WheelContent):
         return [f"{wheel.name} {wheel.version}" for wheel in content.wheels]
     return [path for path, *_ in content.files] + [f"{path} -> {target}" for path, target in content.links]

@@ -92,12 +92,20 @@ def fetch_layers(layers: Iterable[BaseLayer], source: ImageSource, blob_path: Ca
     """Have the layers where `blob_path` says, from there or from the source; their digests have been checked."""
 
     def fetch(layer: BaseLayer) -> None:
-        path = blob_path(layer.digest)
-        if not (path.is_file() and f"sha256:{hash_file(path)}" == layer.digest):
-            source.fetch_blob(Descriptor(layer.media_type, layer.digest, layer.size_bytes), path)
+        if not has_layer(layer, blob_path):
+            descriptor = Descriptor(layer.media_type, layer.digest, layer.size_bytes)
+            source.fetch_blob(descriptor, blob_path(layer.digest))
 
     with ThreadPoolExecutor(max_workers=_CONNECTIONS) as pool:
         list(pool.map(fetch, {layer.digest: layer for layer in layers}.values()))
+
+
+def has_layer(layer: BaseLayer, blob_path: Callable[[str], Path]) -> bool:
+    """Whether the layer is where `blob_path` says, whole."""
+    path = blob_path(layer.digest)
+    if not path.is_file() or path.stat().st_size != layer.size_bytes:
+        return False
+    return f"sha256:{hash_file(path)}" == layer.digest
 
 
 class _Hashing:

@@ -22,6 +22,14 @@ _LEFT_OUT = re.compile(
     r"|usr/lib/python3[^/]*/(lib2to3|idlelib|test|ensurepip|tkinter|turtledemo|pydoc_data)(/|$)"
     r"|usr/share/binfmts(/|$)|usr/share/applications(/|$)"
 )
+_ALTERNATIVES = tuple(  # (folder, library): of several, the first that is there
+    (folder, library)
+    for library, folders in {
+        "libblas.so.3": ("openblas-pthread", "openblas-openmp", "openblas-serial", "atlas", "blas"),
+        "liblapack.so.3": ("openblas-pthread", "openblas-openmp", "openblas-serial", "atlas", "lapack"),
+    }.items()
+    for folder in folders
+)
 _TLS_BUNDLE = "etc/ssl/certs/ca-certificates.crt"
 _MOZILLA = re.compile(r"usr/share/ca-certificates/mozilla/[^/]+\.crt")
 
@@ -51,6 +59,32 @@ def root_entries(packages: Iterable[tuple[str, list[Entry], str]], python: str, 
     for entry in (*_made_by_scripts(python, platform), FileEntry(_TLS_BUNDLE, bundle)):
         found[entry.path] = entry
     return list(found.values())
+
+
+def extra_entries(packages: Iterable[tuple[str, list[Entry], str]], platform: Platform) -> list[Entry]:
+    """A layer of more packages on such a base, with the links that Debian's alternatives would have made."""
+    found: dict[str, Entry] = {}
+    for name, entries, control in packages:
+        for entry in entries:
+            if not is_left_out(entry.path) and not (isinstance(entry, FolderEntry) and entry.path in found):
+                found[entry.path] = entry
+        status = f"var/lib/dpkg/status.d/{name}"
+        found[status] = FileEntry(status, control.encode())
+    for folder, library in _ALTERNATIVES:
+        link, place = f"usr/lib/{platform.multiarch}/{library}", f"{folder}/{library}"
+        if f"usr/lib/{platform.multiarch}/{place}" in found:
+            found.setdefault(link, LinkEntry(link, place))
+    return list(found.values())
+
+
+def user_entries(passwd: str, group: str) -> list[Entry]:
+    """What the module's user needs on an image that is no base of ours; "": the image has that file as it should be."""
+    files = {"etc/passwd": passwd, "etc/group": group}
+    return [
+        FolderEntry(APP_ROOT),
+        FolderEntry(HOME, 0o755, USER_ID),
+        *(FileEntry(path, text.encode()) for path, text in files.items() if text),
+    ]
 
 
 def _made_by_scripts(python: str, platform: Platform) -> Iterable[Entry]:

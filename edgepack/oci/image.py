@@ -32,7 +32,6 @@ class Layer:
     size_bytes: int
     diff_id: str
     media_type: str = LAYER_GZIP
-    media_type: str = LAYER_GZIP
 
     def descriptor(self) -> Descriptor:
         """How a manifest points at this layer."""

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from packaging.pylock import PackageWheel, Pylock, PylockSelectError, PylockValidationError
 from packaging.tags import Tag, compatible_tags, cpython_tags
@@ -41,7 +42,8 @@ class PlatformLock:
 
     `inputs` is the digest of what was asked for; `solved_for` names the platforms that were resolved together, and
     `solution` is the digest of all that was found for them: locks of one solution belong together. `image` is the
-    base where that is an image; else it is the packages in `debian`, which also hold the Python packages `supplied`.
+    base where that is an image; else it is the packages in `debian`, which also hold the Python packages `supplied`;
+    `added` names those in `debian` that the plain base has not. `asked` is what was asked for, for people to compare.
     """
 
     platform: str
@@ -55,6 +57,8 @@ class PlatformLock:
     image: BaseImage | None = None
     supplied: tuple[SuppliedPackage, ...] = ()
     without_security: bool = False
+    added: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
 
     @property
     def interpreter(self) -> str:
@@ -156,6 +160,7 @@ def select_wheels(document: dict[str, Any], target: Target) -> tuple[tuple[Wheel
     packages = document.pop("packages", [])
     for package in packages:
         try:
+            package = _by_address_too(package)
             lock = Pylock.from_dict({**document, "packages": [package]})
             chosen = list(lock.select(environment=target.environment(), tags=target.tags()))  # type: ignore[arg-type]
         except PylockSelectError:
@@ -169,3 +174,13 @@ def select_wheels(document: dict[str, Any], target: Target) -> tuple[tuple[Wheel
             else:
                 missing.append(NoWheel(name, version, target, "sdist" in package))
     return tuple(sorted(wheels, key=lambda wheel: wheel.name)), tuple(missing)
+
+
+def _by_address_too(package: dict[str, Any]) -> dict[str, Any]:
+    """A package that was asked for by the address of a wheel, written as one of an index, so that its tags count."""
+    url = package.get("archive", {}).get("url", "")
+    filename = unquote(re.split(r"[?#]", url, maxsplit=1)[0].rpartition("/")[2])
+    if not filename.endswith(".whl"):
+        return package
+    wheel = {**package["archive"], "name": filename}
+    return {**{key: value for key, value in package.items() if key != "archive"}, "wheels": [wheel]}

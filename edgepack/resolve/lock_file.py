@@ -51,6 +51,8 @@ def encode_lock(lock: PlatformLock, marker: str) -> str:
                 **({"image": asdict(lock.image)} if lock.image else {}),
                 **({"supplied": [asdict(package) for package in lock.supplied]} if lock.supplied else {}),
                 **({"without-security": True} if lock.without_security else {}),
+                **({"added": list(lock.added)} if lock.added else {}),
+                **({"asked": list(lock.asked)} if lock.asked else {}),
             }
         },
     }
@@ -81,6 +83,8 @@ def parse_lock(text: str, where: str) -> PlatformLock:
             _parse_image(own["image"]) if "image" in own else None,
             tuple(_parse_supplied(package) for package in own.get("supplied", ())),
             _truth(own.get("without-security", False)),
+            tuple(_text(name) for name in own.get("added", ())),
+            tuple(_text(name) for name in own.get("asked", ())),
         )
     except (tomllib.TOMLDecodeError, LookupError, AttributeError, TypeError, ValueError, RecursionError) as error:
         raise DamagedDataError(
