@@ -80,7 +80,7 @@ class EngineBuilder:
 
     def _build(self, client: Any, task: "_Task") -> str:
         """Build one image, with the engine's log on the way; returns its ID."""
-        log = _Log(f"{task.image.platform}  ", self.say)
+        log = EngineLog(f"{task.image.platform}  ", self.say)
         with streamed(lambda file: self._write_context(task, file)) as context:
             events = client.api.build(
                 fileobj=context,
@@ -169,7 +169,7 @@ def _load_base(client: Any, task: _Task) -> None:
         client.images.load(stream)
 
 
-class _Log:
+class EngineLog:
     """An engine's events as lines; remembers the step it is at, and what went wrong."""
 
     def __init__(self, prefix: str, say: Callable[[str], None]) -> None:

@@ -60,7 +60,7 @@ def render_dockerfile(template: str, where: str, image: ImagePlan, base: str) ->
     words = {"base": base, "platform": str(image.platform)}
     found: set[str] = set()
     lines: list[str] = []
-    for number, line in enumerate(template.splitlines(), 1):
+    for number, line in enumerate(template.rstrip("\n").split("\n"), 1):
         place = f"{where}, line {number}"
         escape = _ESCAPE.fullmatch(line.strip())
         if escape and escape[1] != "\\":
