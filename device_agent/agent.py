@@ -126,7 +126,8 @@ def child_environment(settings: Settings, environment: Mapping[str, str]) -> dic
     child["AML_APP_ROOT"] = settings.app_root
     child["EDGEPACK_ONNX_THREADS"] = str(settings.onnx_threads)
     child["EDGEPACK_JSON_NAN"] = settings.json_nan
-    child["PYTHONDONTWRITEBYTECODE"] = "1"
+    if "PYTHONPYCACHEPREFIX" not in child:
+        child["PYTHONDONTWRITEBYTECODE"] = "1"
     child.setdefault("ORT_DISABLE_TELEMETRY", "1")
     for name, value in (
         ("AZUREML_MODEL_DIR", settings.model_dir),

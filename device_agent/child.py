@@ -54,7 +54,7 @@ def main() -> None:
     begun = mmap.mmap(begun_descriptor, mmap.PAGESIZE)
     os.close(begun_descriptor)
     die_with_agent(agent_pid)
-    sys.dont_write_bytecode = True
+    sys.dont_write_bytecode = sys.pycache_prefix is None
     with socket.socket(fileno=socket_descriptor) as link:
         frames = read_frames(link)
         header = decode_event(next(frames))

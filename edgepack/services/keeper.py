@@ -45,6 +45,10 @@ class RotatingLog:
                 piece = piece[cut:]
         self._append(piece)
 
+    def close(self) -> None:
+        """Write no more."""
+        os.close(self._descriptor)
+
     def _append(self, piece: bytes) -> None:
         with contextlib.suppress(OSError):
             self._size += os.write(self._descriptor, piece)

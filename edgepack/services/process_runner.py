@@ -49,10 +49,11 @@ _FOLLOW_S = 0.2
 
 
 class ProcessRunner:
-    """See `runner.Runner`. `roots` is where images are unpacked to, shared by all services."""
+    """See `runner.Runner`. `roots` is where images are unpacked to, and compiled modules kept, for all services."""
 
     def __init__(self, roots: Path, unpack: Callable[[Path, Path, Path], UnpackedImage] = unpack_beside) -> None:
         self._roots = roots
+        self._compiled = roots / "compiled"
         self._unpack = unpack
 
     def start(self, life: Life) -> None:
@@ -64,7 +65,9 @@ class ProcessRunner:
         environment = {**image.environment, **_own_variables(life)}
         data = folder / "data" if life.is_trial else life.place / "data"
         data.mkdir(exist_ok=True)
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         environment |= {
+            "PYTHONPYCACHEPREFIX": str(self._compiled),
             "HOME": str(data),
             "EDGEPACK_BUFFER_PATH": f"{data}/buffer.db",
             "EDGEPACK_DATA_PATH": f"{data}/data",
@@ -186,7 +189,20 @@ class ProcessRunner:
         self._kill(place, lambda life: life != keep, [])
         for folder in (place / "instances").glob("*"):
             if folder.name != keep:
+                self._remove_compiled(folder.resolve())
                 remove_tree(folder)
+
+    def _remove_compiled(self, folder: Path) -> None:
+        """What Python has compiled of a life's own files: it lies below their path."""
+        compiled = Path(f"{self._compiled}{folder}")
+        remove_tree(compiled)
+        for parent in compiled.parents:
+            if parent == self._compiled or not parent.is_relative_to(self._compiled):
+                return
+            try:
+                parent.rmdir()
+            except OSError:
+                return  # another life's, or nothing was compiled
 
     def forget(self, place: Path, *, image: bool, volume: bool) -> None:
         """The volume is a folder of the service's; there is no other image than its layout."""

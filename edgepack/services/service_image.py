@@ -14,7 +14,7 @@ from pathlib import Path
 
 from edgepack.assembly import Assembly
 from edgepack.build import BuildSettings, prepare
-from edgepack.download import Downloader, index_credentials
+from edgepack.download import Downloader
 from edgepack.errors import InputError
 from edgepack.files import exclusive
 from edgepack.host_image import host_platform
@@ -27,6 +27,7 @@ from edgepack.oci.image import assemble_image, assemble_index
 from edgepack.oci.layout import write_layout
 from edgepack.oci.validate import choose_platform
 from edgepack.project import BuildOptions, Recipe, recipe_of
+from edgepack.resolve.access import open_downloader
 from edgepack.services.record import ServiceRequest, Voice
 from edgepack.services.stored import IMAGE_NAME, LAYOUT, ServiceImage
 
@@ -72,9 +73,9 @@ def read_recipe(workspace: Path, request: ServiceRequest) -> Recipe:
 def packages_digest(recipe: Recipe) -> str:
     """A digest of the packages that a recipe asks for."""
     requests = all_requests(recipe)
-    text = json.dumps(
-        [requests.requirements, requests.options, requests.system, recipe.base, list(map(str, recipe.platforms))]
-    )
+    platforms = list(map(str, recipe.platforms))
+    asked = [requests.requirements, requests.options, requests.system, recipe.base, platforms]
+    text = json.dumps([*asked, *([requests.constraints, requests.hashes] if requests.constraints else [])])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -87,8 +88,7 @@ def build_image(workspace: Path, recipe: Recipe, folder: Path, voice: Voice) -> 
     for text in recipe.warnings:
         voice.warn(text)
     cache = workspace / "cache"
-    credentials = index_credentials(recipe.requests.options, os.environ)
-    with Downloader(cache, say=voice.say, credentials=credentials) as downloader:
+    with open_downloader(cache, [recipe.requests], os.environ, say=voice.say) as downloader:
         locked = _with_locks(workspace, recipe, downloader, voice)
         settings = BuildSettings(workspace, folder, frozen_lock=True, say=voice.say, warn=voice.warn)
         prepared = prepare(Assembly({"": locked}), settings, downloader)[""]
