@@ -78,7 +78,8 @@ class Downloader:
 
     `bytes_fetched` and `busy_s` tell what came over the network and how long at least one transfer was under way.
 
-    `credentials` are (user, password) by host; hosts without are looked up in ~/.netrc.
+    `credentials` are (user, password) by host; hosts without are looked up in ~/.netrc. `expand` gives the URL to ask
+    for in place of the one that messages tell.
     """
 
     def __init__(
@@ -89,11 +90,13 @@ class Downloader:
         say: Callable[[str], None] | None = None,
         pause: Callable[[float], None] = time.sleep,
         credentials: Mapping[str, tuple[str, str]] | None = None,
+        expand: Callable[[str], str] = str,
     ) -> None:
         self.cache = cache
         self._folder = cache / "downloads"
         self.offline = offline
         self._credentials = credentials or {}
+        self._expand = expand
         self.pause = pause  # between attempts, in seconds
         self._say = say or (lambda _text: None)
         self._client: httpx.Client | None = None
@@ -201,7 +204,8 @@ class Downloader:
             )
         self._note_transfer(1)
         try:
-            with self._connection().stream("GET", url, **self._log_in(url)) as response:
+            asked = self._expand(url)
+            with self._connection().stream("GET", asked, **self._log_in(asked)) as response:
                 if response.status_code in (404, 410):
                     raise NotFoundError(f"{name}: {url} is not there ({response.status_code})", retryable=False)
                 if response.status_code != 200:
@@ -212,7 +216,7 @@ class Downloader:
                 yield response
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise RemoteError(
-                f"{name}: {url} cannot be fetched ({type(error).__name__}: {error}); "
+                f"{name}: {url} cannot be fetched ({type(error).__name__}: {str(error).replace(asked, url)}); "
                 "check the network and proxy settings"
             ) from error
         finally:

@@ -4,6 +4,7 @@ uv solves once for all platforms together, from the metadata of the index, for a
 here. It runs nothing of the target. Which wheel each platform takes is chosen from its answer by `lock.select_wheels`.
 """
 
+import os
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,10 +17,11 @@ from packaging.version import Version
 
 from edgepack.base.base_image import SuppliedPackage
 from edgepack.errors import InputError, RemoteError
-from edgepack.resolve.conda_env import PackageRequests
-from edgepack.resolve.conda_names import GPU_ONLY, LINKED_TO_GPU, NUMPY_2_SINCE
+from edgepack.resolve.conda_names import GPU_ONLY, LINKED_TO_GPU, NOT_ON_DEVICES, NUMPY_2_SINCE
 from edgepack.resolve.lock import NoWheel, Target, Wheel, select_wheels
+from edgepack.resolve.package_requests import PackageRequests
 from edgepack.resolve.supply import Patches, Supply, absence, decide, decide_companions, missing_wheels, split_supplied
+from edgepack.resolve.url_variables import find_variables, without_log_in, without_secrets
 from edgepack.resolve.uv import Question, ask, asked_names
 
 _NETWORK = re.compile(
@@ -67,8 +69,16 @@ def resolve_with(
     offline: bool = False,
 ) -> Solution:
     """As `resolve`, where `supplies` tells for some targets what may come from Debian instead of the index."""
-    requests = replace(requests, options=tuple(_absolute(requests)))
-    question = Question(requests.requirements, tuple(targets), GPU_ONLY, requests.options, offline=offline)
+    variables = find_variables((*requests.requirements, *requests.options), os.environ, where)
+    requests = replace(
+        requests,
+        requirements=tuple(variables.expand(text) for text in requests.requirements),
+        options=tuple(variables.expand(text) for text in _absolute(requests)),
+    )
+    never = (*GPU_ONLY, *NOT_ON_DEVICES)
+    question = Question(
+        requests.requirements, tuple(targets), never, requests.options, requests.constraints, offline=offline
+    )
     patches = Patches()
     solved = _solve(question, patches)
     while new := [
@@ -85,11 +95,13 @@ def resolve_with(
     ]
     if isinstance(solved, str):
         InputError.raise_if_any(absent)
-        raise _uv_error(solved, requests, targets, where, offline)
+        raise _uv_error(without_secrets(variables.hide(solved)), requests, targets, where, offline)
+    _keep_hashed(solved, requests, where)
     solution = Solution({}, {})
     lacking: dict[tuple[str, str], list[NoWheel]] = {}
     for target in targets:
         wheels, without = select_wheels(solved, target)
+        wheels = tuple(replace(wheel, url=variables.hide(without_log_in(wheel.url))) for wheel in wheels)
         solution.wheels[target], solution.supplied[target] = split_supplied(wheels, target, patches)
         for package in without:
             lacking.setdefault((package.name, package.version), []).append(package)
@@ -130,12 +142,12 @@ def _solve(question: Question, patches: Patches) -> dict[str, Any] | str:
         question = replace(
             question,
             options=(*question.options, *patches.write_stubs(Path(folder))),
-            constraints=patches.constraints(),
+            constraints=(*question.constraints, *patches.constraints()),
             overrides=patches.overrides(),
         )
         solved = ask(question)
         if isinstance(solved, dict) and any(package["name"] in LINKED_TO_GPU for package in solved["packages"]):
-            question = replace(question, without=())
+            question = replace(question, without=NOT_ON_DEVICES)
             solved = ask(question)
         if isinstance(solved, dict) and _breaks_on_numpy_2(solved):
             solved = ask(replace(question, requirements=(*question.requirements, "numpy<2")))
@@ -149,6 +161,26 @@ def _breaks_on_numpy_2(solved: dict[str, Any]) -> bool:
     if not any(name == "numpy" and version >= Version("2") for name, version in versions):
         return False
     return any(name in NUMPY_2_SINCE and version < Version(NUMPY_2_SINCE[name]) for name, version in versions)
+
+
+def _keep_hashed(solved: dict[str, Any], requests: PackageRequests, where: str) -> None:
+    """Of packages with hashes, leave the wheels that have one of these."""
+    wanted = dict(requests.hashes)
+    problems = []
+    for package in solved["packages"]:
+        digests = wanted.get(canonicalize_name(package["name"]))
+        if digests is None:
+            continue
+        files = [*package.get("wheels", ()), *([package["archive"]] if "archive" in package else [])]
+        kept = [file for file in files if file.get("hashes", {}).get("sha256") in digests]
+        if not kept:
+            problems.append(
+                f"{where}: no wheel of {package['name']} {package.get('version', '')} has one of the hashes given; "
+                "give those of the wheels for your platforms, or none"
+            )
+        if "wheels" in package:
+            package["wheels"] = kept
+    InputError.raise_if_any(problems)
 
 
 def _absolute(requests: PackageRequests) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """What an environment asks for, and the place where a reader of one of its file formats puts what it finds. Pure."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -10,6 +10,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 
 from edgepack.resolve.conda_names import HEADLESS, fate_in_scoring
 from edgepack.resolve.match_spec import to_pep440
+from edgepack.resolve.url_variables import without_secrets
 
 _MACHINES = ("x86_64", "aarch64", "armv7l")
 
@@ -187,23 +188,3 @@ def _fits(pin: str, python: str) -> bool:
         return SpecifierSet(to_pep440(pin)[0]).contains(python)
     except (InvalidSpecifier, ValueError):
         return False
-
-
-_VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
-
-
-def variables_in(text: str) -> tuple[str, ...]:
-    """The environment variables that `text` names as `${NAME}`, as pip reads them."""
-    return tuple(_VARIABLE.findall(text))
-
-
-def expand_variables(text: str, environment: Mapping[str, str]) -> str:
-    """`text` with the values of its variables; those that are not set stay as they are."""
-    return _VARIABLE.sub(lambda match: environment.get(match[1]) or match[0], text)
-
-
-def without_secrets(text: str) -> str:
-    """`text` for people: users, passwords, query strings and conda's tokens in its URLs are hidden."""
-    text = re.sub(r"(\w+://)[^/\s@'\"]+@", r"\1***@", text)
-    text = re.sub(r"(\w+://[^\s?'\"]+)\?[^\s#'\"]+", r"\1?***", text)
-    return re.sub(r"(\w+://[^\s'\"]*/t/)[^/\s'\"]+", r"\1***", text)

@@ -13,7 +13,8 @@ from urllib.parse import unquote, urlsplit
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from edgepack.errors import InputError
-from edgepack.resolve.package_requests import Gathering, variables_in, wheel_name
+from edgepack.resolve.package_requests import Gathering, wheel_name
+from edgepack.resolve.url_variables import variables_in
 
 _INDEX_OPTIONS = {
     "-i": "--index-url",

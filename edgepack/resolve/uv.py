@@ -70,10 +70,11 @@ def ask(question: Question) -> dict[str, Any] | str:
         Path(folder, "pyproject.toml").write_text(tomli_w.dumps(question.project()))
         command = [find_uv_bin(), "pip", "compile", "pyproject.toml", "--universal", "--format", "pylock.toml"]
         command += ["--python-version", question.targets[0].python, "--python", sys.executable]
-        command += ["--no-header", "--color", "never", "--output-file", "pylock.toml", "--quiet", *question.options]
+        options, indexes = _apart(question.options)
+        command += ["--no-header", "--color", "never", "--output-file", "pylock.toml", "--quiet", *options]
         command += ["--offline"] if question.offline else []
         ignored = ("VIRTUAL_ENV", "UV_NO_CONFIG")  # the latter would hide the platforms and overrides in pyproject.toml
-        environment = {name: value for name, value in os.environ.items() if name not in ignored}
+        environment = {name: value for name, value in os.environ.items() if name not in ignored} | indexes
         if trusted_roots() is not None:  # trust what this machine trusts; the older and the newer name of the switch
             environment = {"UV_NATIVE_TLS": "true", "UV_SYSTEM_CERTS": "true"} | environment
         result = subprocess.run(
@@ -88,3 +89,19 @@ def ask(question: Question) -> dict[str, Any] | str:
         if result.returncode != 0:
             return result.stderr.strip()
         return tomllib.loads(Path(folder, "pylock.toml").read_text())
+
+
+def _apart(options: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Options for the command line, and those with URLs, which may hold a password, as environment variables."""
+    plain: list[str] = []
+    variables: dict[str, str] = {}
+    rest = iter(options)
+    for option in rest:
+        if option == "--index-url":
+            variables["UV_INDEX_URL"] = next(rest)
+        elif option == "--extra-index-url":
+            more = next(rest)
+            variables["UV_EXTRA_INDEX_URL"] = f"{variables.get('UV_EXTRA_INDEX_URL', '')} {more}".strip()
+        else:
+            plain.append(option)
+    return plain, variables
