@@ -1,19 +1,13 @@
 """`edgepack manifest`: deployment manifests, checked, described, rendered; each command is loaded when it runs."""
 
-from importlib.util import find_spec
-
 import click
 
 from edgepack.cli.lazy_group import LazyGroup
 
 COMMANDS = {
-    name: (module, text)
-    for name, module, text in (
-        ("validate", "edgepack.cli.manifest_validate", "Check manifests, layers and templates: all problems at once."),
-        ("render", "edgepack.cli.manifest_render", "Render a template for one platform."),
-        ("schema", "edgepack.cli.manifest_schema", "Print the JSON Schema of a manifest, for editors."),
-    )
-    if find_spec(module) is not None
+    "validate": ("edgepack.cli.manifest_validate", "Check manifests, layers and templates: all problems at once."),
+    "render": ("edgepack.cli.manifest_render", "Render a template for one platform."),
+    "schema": ("edgepack.cli.manifest_schema", "Print the JSON Schema of a manifest, for editors."),
 }
 
 

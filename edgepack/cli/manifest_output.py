@@ -5,14 +5,12 @@ from typing import Any
 
 import click
 
-from edgepack.deployment.manifest_check import DOCUMENT, Finding, ManifestCheck, printable
+from edgepack.deployment.manifest_check import DOCUMENT, Finding, ManifestCheck, printable, summary
 
 Checks = Sequence[tuple[str, ManifestCheck]]
 
 _WIDTH = 110
 _COLORS = {"error": "red", "warning": "yellow"}
-_KINDS = {"deployment": "deployment manifest", "layer": "layered deployment", "template": "template", "none": "no JSON"}
-_KINDS |= {"unread": "not read"}
 
 
 def checks_lines(checks: Checks, *, with_excerpts: bool, quiet: bool) -> Iterator[str]:
@@ -25,12 +23,7 @@ def checks_lines(checks: Checks, *, with_excerpts: bool, quiet: bool) -> Iterato
     if quiet:
         return
     for name, check in checks:
-        if check.kind == "unread":
-            yield f"{printable(name)}: {_KINDS[check.kind]}"
-            continue
-        count = len(check.findings) - check.errors
-        parts = [_counted(check.errors, "error"), _counted(count, "warning")]
-        yield f"{printable(name)}: {_KINDS[check.kind]}, {', '.join(part for part in parts if part) or 'no problems'}"
+        yield summary(name, check)
     if any(check.findings for _, check in checks):
         yield f"What each rule asks for: {DOCUMENT}"
 
@@ -88,7 +81,3 @@ def _excerpt(line: str, finding: Finding) -> list[str]:
     before, after = "..." if start else "", "..." if len(line) > start + _WIDTH else ""
     text = "".join(each if each.isprintable() else " " for each in shown)
     return [f"  {before}{text}{after}", f"  {' ' * (len(before) + at - start)}{marks}"]
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'s' if count > 1 else ''}" if count else ""

@@ -7,6 +7,7 @@ agent reads and its tools write it.
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from edgepack.errors import InputError
@@ -143,11 +144,20 @@ def parse(text: str) -> dict[str, Any]:
     Raises:
         OptionsError: the agent cannot read the text, or it is no object.
     """
-    return read_options(text).options
+    return _read(text).options
 
 
+@lru_cache(maxsize=64)  # several rules look at the same ones
 def read_options(text: str) -> OptionsReading:
-    """As `parse`, with what is odd in the text."""
+    """As `parse`, with what is odd in the text. Not to be changed: it is kept for the next who asks.
+
+    Raises:
+        OptionsError: as `parse`.
+    """
+    return _read(text)
+
+
+def _read(text: str) -> OptionsReading:
     if not text.strip() or text.lower() == "null":
         return OptionsReading({})
     try:

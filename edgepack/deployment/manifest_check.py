@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from edgepack.deployment.json_places import Places
 
 DOCUMENT = "docs/manifest-rules.md"
+_KINDS = {
+    "deployment": "deployment manifest",
+    "layer": "layered deployment",
+    "template": "template",
+    "none": "no JSON",
+    "unread": "not read",
+}
 
 
 class Span(NamedTuple):
@@ -62,6 +69,16 @@ def check_text(text: str, *, is_template: bool = False) -> ManifestCheck:
     from edgepack.deployment.findings import located
 
     return ManifestCheck(kind, *located(document, problems))
+
+
+def summary(name: str, check: ManifestCheck) -> str:
+    """What a file is, and how many problems it has."""
+    kind = f"{printable(name)}: {_KINDS[check.kind]}"
+    if check.kind == "unread":
+        return kind
+    counts = ((check.errors, "error"), (len(check.findings) - check.errors, "warning"))
+    parts = [f"{count} {what}{'s' if count > 1 else ''}" for count, what in counts if count]
+    return f"{kind}, {', '.join(parts) or 'no problems'}"
 
 
 def sentence(name: str, finding: Finding) -> str:

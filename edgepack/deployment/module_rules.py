@@ -20,6 +20,7 @@ from edgepack.deployment.problem import (
     object_problems,
     plain_secret,
     shown,
+    utf8_bytes,
 )
 from edgepack.deployment.secret_words import find_secrets
 
@@ -128,7 +129,7 @@ def _environment_value(name: str, value: Place) -> Iterator[Problem]:
         yield value.warning(LOOSE, 'the agent reads null as an empty text, the schemas do not: write ""')
     elif not isinstance(value.value, str | int | float):
         yield value.error("env", f"must be a text, a number or a boolean, not {shown(value.value)}")
-    elif isinstance(value.value, str) and len(value.value.encode(errors="replace")) > MAX_VALUE_BYTES:
+    elif isinstance(value.value, str) and utf8_bytes(value.value) > MAX_VALUE_BYTES:
         yield value.error("env", f"is longer than {MAX_VALUE_BYTES} bytes, IoT Hub refuses that: use a file")
     elif secret := next(find_secrets(value.value, name), None):
         yield value.warning("plain-secret", plain_secret(secret.name))
@@ -205,7 +206,7 @@ def create_options(manifest: Manifest) -> Iterator[Problem]:
             continue
         pieces = {key: member for key, member in place.items() if "createoptions" in key.lower()}
         for key, member in pieces.items():
-            if isinstance(member.value, str) and len(member.value.encode(errors="replace")) > MAX_VALUE_BYTES:
+            if isinstance(member.value, str) and utf8_bytes(member.value) > MAX_VALUE_BYTES:
                 yield member.error(
                     "create-options", f"{key} is longer than {MAX_VALUE_BYTES} bytes: cut it into pieces"
                 )

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from edgepack.deployment.create_options import join, parse
+from edgepack.deployment.create_options import join, read_options
 from edgepack.deployment.document_view import has_placeholder
 from edgepack.deployment.engine_keys import CREATE_BODY, Many, Shape, known_key
 from edgepack.deployment.problem import Manifest, Place, Problem, Rule, plain_secret, pointer_step, shown, unknown_key
@@ -46,7 +46,7 @@ def options_of(module: Place) -> EngineObject:
     if isinstance(place.value, dict):
         return EngineObject(place.pointer, place.value)
     try:
-        return EngineObject("", parse(join(module["settings"].members)))
+        return EngineObject("", read_options(join(module["settings"].members)).options)
     except InputError:
         return EngineObject("", {})
 

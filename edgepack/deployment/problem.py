@@ -188,6 +188,11 @@ def plain_secret(name: str) -> str:
     )
 
 
+def utf8_bytes(text: str) -> int:
+    """The length of a text as UTF-8."""
+    return len(text) if text.isascii() else len(text.encode(errors="replace"))
+
+
 def shown(value: Any) -> str:
     """A value for a message, at most 60 characters."""
     try:

@@ -6,7 +6,6 @@ The body must be strict JSON; the product also lets comments, single quotes and 
 
 import json
 import re
-from calendar import monthrange
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -193,6 +192,8 @@ def is_time(text: str) -> bool:
     match = _TIME.fullmatch(text) if len(text) <= 40 else None
     if match is None or match[1] is None:
         return match is not None
+    from calendar import monthrange  # slow to load, and few texts come so far
+
     year, month, day, hour, minute, second = (int(match[group]) for group in range(1, 7))
     if not (year and 1 <= month <= 12 and 1 <= day <= monthrange(year, month)[1] and minute < 60 and second < 60):
         return False

@@ -1,6 +1,5 @@
 """Tells by their names and looks which values are secrets: what is warned of, and what is never shown. Pure."""
 
-import copy
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ _NO_SECRETS = tuple("file path name url uri header id ttl length policy enabled 
 _WHOLE_NAMES = ("pass", "pw", "sas")
 _NUMBERS = tuple("password passwd pwd passphrase secret".split())
 _WEAK_WORDS = {"key", "token", "sas"}  # a secret only where the value looks like one, too
+_NAMES = re.compile(r"(?i)pass|pw|secret|credential|key|connection|token|sas")  # that may be secrets
 _MARKS = ("SharedAccessKey=", "SharedAccessSignature ", "AccountKey=", "://", "PRIVATE KEY-----", "sig=")
 _MOST_CHARACTERS = 8192
 _FOLDERS = "app data dev etc home iotedge keys media mnt opt proc root run secrets srv sys tmp usr var"
@@ -42,6 +42,8 @@ class Secret(NamedTuple):
 
 def is_secret(name: str, value: object) -> bool:
     """Whether a value (of a variable or property of this name) is a secret that stands there in clear text."""
+    if not _NAMES.search(name) and not (isinstance(value, str) and any(mark in value for mark in _MARKS)):
+        return False
     folded = name.lower().replace("_", "").replace("-", "").replace(".", "")
     if isinstance(value, int | float) and not isinstance(value, bool):
         return folded.endswith(_NUMBERS)
@@ -93,7 +95,9 @@ def without_secrets(value: Any, name: str = "") -> Any:
     found = list(find_secrets(value, name))
     if not found:
         return value
-    shown = [copy.deepcopy(value)]
+    from copy import deepcopy  # few values have secrets
+
+    shown = [deepcopy(value)]
     for secret in found:
         place: Any = shown
         *steps, last = (0, *secret.way)
@@ -106,7 +110,7 @@ def without_secrets(value: Any, name: str = "") -> Any:
 def _secret(name: str, value: Any) -> tuple[str, str] | None:
     """The name that gives a value away, and what may be shown of it; None: it is no secret."""
     if isinstance(value, str):
-        assignment = _ASSIGNMENT.fullmatch(value)
+        assignment = _ASSIGNMENT.fullmatch(value) if "=" in value else None
         if assignment and is_secret(assignment[1].lstrip("-"), assignment[2]):
             return assignment[1].lstrip("-"), f"{assignment[1]}={HIDDEN}"
     if is_secret(name, value):

@@ -9,7 +9,17 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from edgepack.deployment.problem import DESIRED, SYSTEM_TWINS, Manifest, Place, Problem, Rule, pointer_step, shown
+from edgepack.deployment.problem import (
+    DESIRED,
+    SYSTEM_TWINS,
+    Manifest,
+    Place,
+    Problem,
+    Rule,
+    pointer_step,
+    shown,
+    utf8_bytes,
+)
 from edgepack.deployment.secret_words import find_secrets
 
 MAX_TWIN_BYTES = 32 * 1024
@@ -66,7 +76,8 @@ def twin_bytes(value: Any) -> int:
         elif isinstance(current, list):
             waiting += current
         elif isinstance(current, str):
-            total += len(_CONTROL.sub("", current).encode(errors="replace"))
+            plain = current.isascii() and current.isprintable()
+            total += len(current if plain else _CONTROL.sub("", current).encode(errors="replace"))
         elif isinstance(current, bool):
             total += 4
         elif current is not None:
@@ -105,7 +116,7 @@ def _key(key: str, member: Place) -> Iterator[Problem]:
         yield member.error("twin-key", what, on_key=True)
     if not key.isascii() and (what := _half_a_character(key)):
         yield member.error("twin-key", f"the key {what}", on_key=True)
-    if len(key.encode(errors="replace")) > MAX_KEY_BYTES:
+    if utf8_bytes(key) > MAX_KEY_BYTES:
         yield member.error("twin-key", f"the key is longer than {MAX_KEY_BYTES} bytes", on_key=True)
 
 
@@ -118,7 +129,7 @@ def _value(place: Place) -> Iterator[Problem]:
     value = place.value
     if isinstance(value, str) and not value.isascii() and (what := _half_a_character(value)):
         yield place.error("twin-value", what)
-    if isinstance(value, str) and len(value.encode(errors="replace")) > MAX_TEXT_BYTES:
+    if isinstance(value, str) and utf8_bytes(value) > MAX_TEXT_BYTES:
         yield place.error("twin-value", f"is longer than {MAX_TEXT_BYTES} bytes, the most that IoT Hub takes")
     elif isinstance(value, int) and not MIN_INTEGER <= value <= MAX_INTEGER:
         yield place.error("twin-value", f"must lie between {MIN_INTEGER} and {MAX_INTEGER}: write it as a text")
