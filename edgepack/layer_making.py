@@ -56,13 +56,13 @@ def make_layers(
     wanted = {
         layer.key: (layer, image.platform) for image in plan.images for layer in image.layers if layer.key not in pulled
     }
-    found = _find(wanted, cache)
+    found = _found(wanted, cache.find)
     missing = {key: pair for key, pair in wanted.items() if key not in found}
     if missing:
         say(f"Making {len(missing)} of {len(wanted)} layers ...")
     joined = {key: pair for key, pair in missing.items() if pair[0].parts}
     parts = {part.key: (part, platform) for layer, platform in joined.values() for part in layer.parts}
-    found |= _find(parts.keys() - found.keys(), cache)
+    found |= _found(parts.keys() - found.keys(), cache.find_part)
     single = [pair for key, pair in (missing | parts).items() if key not in found and key not in joined]
     files = _fetch(single, downloader)
 
@@ -118,9 +118,9 @@ def _package_files(image: ImagePlan, cache: LayerCache) -> Iterator[tuple[str, M
                     yield part.content.wheels[0].name, cache.files_of(part.key)
 
 
-def _find(keys: Collection[str], cache: LayerCache) -> dict[str, TarDigests]:
+def _found(keys: Collection[str], find: Callable[[str], TarDigests | None]) -> dict[str, TarDigests]:
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        return {key: made for key, made in zip(keys, pool.map(cache.find, keys), strict=True) if made is not None}
+        return {key: made for key, made in zip(keys, pool.map(find, keys), strict=True) if made is not None}
 
 
 def _fetch(layers: Iterable[tuple[LayerPlan, Platform]], downloader: Downloader) -> dict[str, Path]:

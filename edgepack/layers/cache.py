@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from edgepack.errors import DamagedDataError
 from edgepack.files import HashMemory, NewFile, new_file, write_file
 from edgepack.layers.entry import Entry, FolderEntry, content_token
 from edgepack.layers.packing import Compression, damage_kinds
@@ -55,10 +56,21 @@ class LayerCache:
             self._write_record(f"{key}.files.json", dict(sorted(tokens.items())))
         return self._keep(key, lambda file: write_layer(listed, file.stream, where, self.compression))
 
+    def find_part(self, key: str) -> TarDigests | None:
+        """As `find`, of a layer that was made as a part and can be joined."""
+        found = self.find(key)
+        try:
+            return found if found is not None and self.files_of(key) is not None else None
+        except (OSError, ValueError):
+            return None
+
     def join(self, key: str, parts: Mapping[str, TarDigests]) -> TarDigests | None:
         """Make the layer that holds the files of all parts, in this order, and keep it.
 
-        None when they cannot be joined: two have a path in common, or the record of one is damaged.
+        None when they cannot be joined, since two have a path in common: that depends on what is in them alone.
+
+        Raises:
+            DamagedDataError: a part was damaged after it was found.
         """
         try:
             files = [
@@ -68,8 +80,12 @@ class LayerCache:
             if not can_join([each.paths for each in files]):
                 return None
             return self._keep(key, lambda file: join_layers(files, file.stream, self.compression))
-        except damage_kinds(ValueError, TypeError):
-            return None
+        except damage_kinds(ValueError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            raise DamagedDataError(
+                f"{self._blobs}: a part was damaged while it was read ({error}); build again"
+            ) from error
 
     def files_of(self, part: str) -> dict[str, str]:
         """The paths of the files in a layer that was made as a part, each with a token that tells its content.
