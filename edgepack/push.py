@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from edgepack.attachments import FOLDER as ATTACHMENTS
-from edgepack.attachments import read_attachments
+from edgepack.attachments import attachments_folder, read_attachments
 from edgepack.errors import DamagedDataError, InputError
 from edgepack.oci.artifact import Attached, Attachment
 from edgepack.oci.blob_places import BlobPlaces
@@ -23,6 +22,7 @@ from edgepack.oci.layout import blob_path, read_blob, read_index
 from edgepack.oci.reference import ImageReference
 from edgepack.oci.registry import PushedBlob, Registry
 from edgepack.oci.transfer import UNWATCHED, Watch, each_at_once
+from edgepack.remote_attachments import joined_signatures
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def push_image(
     tree = _read_layout(layout)
     if reference.digest and reference.digest != tree.root.digest:
         raise InputError(f"{reference}: the image has digest {tree.root.digest}; name a tag to push it to")
-    attached = _read_attached(layout, tree)
+    attached = joined_signatures(_read_attached(layout, tree), registry)
     places = BlobPlaces(cache, reference.registry or "")
 
     def push(source: _Source) -> Pushed:
@@ -110,7 +110,7 @@ def push_image(
 
     sources = {source.blob.digest: source for source in (*_sources(layout, tree), *_attached_sources(attached))}
     watch.planned([source.blob for source in sources.values()])
-    pushed = each_at_once(push, sources.values(), registry.close)
+    pushed = each_at_once(push, sources.values(), registry.stop)
     places.note((blob.digest for blob in tree.blobs), reference.repository)
     pushed += _push_documents(tree, registry)
     for each in attached.attachments:
@@ -133,7 +133,7 @@ def _read_layout(layout: Path) -> ImageTree:
 
 
 def _read_attached(layout: Path, tree: ImageTree) -> Attached:
-    folder = layout.parent / ATTACHMENTS
+    folder = attachments_folder(layout)
     attached = read_attachments(folder)
     if attached is not None and attached.subject.digest != tree.root.digest:
         raise DamagedDataError(
@@ -178,7 +178,7 @@ def _push_documents(tree: ImageTree, registry: Registry) -> list[Pushed]:
     pushed: list[Pushed] = []
     if tree.is_index:
         pushed += each_at_once(
-            lambda each: push(each.descriptor, each.content, each.descriptor.digest), tree.manifests, registry.close
+            lambda each: push(each.descriptor, each.content, each.descriptor.digest), tree.manifests, registry.stop
         )
     return [*pushed, push(tree.root, tree.content, registry.reference.target)]
 

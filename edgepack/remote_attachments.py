@@ -43,17 +43,23 @@ def pull_attachments(registry: Registry, index: bytes) -> Attached:
 
 
 def joined_signatures(attached: Attached, registry: Registry) -> Attached:
-    """`attached`, with the signatures that the registry has under cosign's tags of the same image: they stay valid."""
-    there = {one.artifact_type: one for one in _tagged(registry, attached.subject)}
-    joined = []
-    for one in attached.attachments:
-        other = there.get(one.artifact_type)
-        if one.tag is None or other is None or other.manifest == one.manifest:
-            joined.append(one)
-            continue
-        layers = (*(layer for layer in other.layers if layer not in one.layers), *one.layers)
-        joined.append(attach(one.artifact_type, one.subject, layers, like_an_image=True))
-    return attached.replaced(joined)
+    """`attached`, with the signatures that the registry has under cosign's tags of the same image: they stay valid.
+
+    Raises:
+        RemoteError: the registry fails.
+        DamagedDataError: what it has there cannot be read.
+    """
+    return attached.replaced([_joined(one, attached.subject, registry) for one in attached.attachments])
+
+
+def _joined(one: Attachment, subject: Descriptor, registry: Registry) -> Attachment:
+    if one.tag is None or registry.manifest_digest(one.tag) in (None, one.descriptor.digest):
+        return one
+    other = _pull(registry, one.tag, subject, one.artifact_type)
+    if other is None:
+        return one
+    layers = (*(layer for layer in other.layers if layer not in one.layers), *one.layers)
+    return attach(one.artifact_type, one.subject, layers, like_an_image=True)
 
 
 def push_attachments(registry: Registry, attachments: Iterable[Attachment]) -> None:
