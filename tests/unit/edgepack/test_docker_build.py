@@ -120,7 +120,7 @@ def test_layers_are_called_as_in_the_plan(tmp_path: Path) -> None:
     named = image.taken(tmp_path, added=[("agent", "agent 1")]).images[0].layers
     assert [(layer.kind, layer.title) for layer in named] == [
         ("step", "apt-get install x"),
-        ("agent", "device_agent 1"),
+        ("agent", "agent 1"),
     ]
     unclear = image.taken(tmp_path, added=[("agent", "a"), ("script", "b")]).images[0].layers
     assert [layer.kind for layer in unclear] == ["step", "step"]

@@ -28,12 +28,12 @@ def machine(tmp_path: Path) -> Machine:
         "linux/amd64",
         lambda name: f"/usr/bin/{name}",
         lambda: "uv 1.0",
-        lambda url: 200,
+        lambda _url: 200,
         lambda: ["deb http://mirror.example/debian bookworm main"],
         lambda: ("20.10", "linux/amd64"),
         lambda: None,
-        lambda port: True,
-        lambda folder: 10 * NEEDED_BYTES,
+        lambda _port: True,
+        lambda _folder: 10 * NEEDED_BYTES,
         binfmt,
         (keyring,),
     )
@@ -66,13 +66,13 @@ def test_all_works(machine: Machine) -> None:
     ("change", "name", "text", "advice"),
     [
         ({"find_uv": fails(FileNotFoundError("no uv"))}, "uv", "no uv", "install"),
-        ({"find_program": lambda name: None}, "gpgv", "gpgv missing", "install the package gpgv"),
+        ({"find_program": lambda _name: None}, "gpgv", "gpgv missing", "install the package gpgv"),
         ({"keyrings": ()}, "gpgv", "the keyring /usr/share", "debian-archive-keyring"),
         ({"environment": {"EDGEPACK_DEBIAN_KEYRING": "/none"}}, "gpgv", "the keyring /none", "EDGEPACK_DEBIAN_KEYRING"),
         ({"answers": fails(ConnectionError("refused"))}, "Python index", "refused", "UV_DEFAULT_INDEX"),
-        ({"answers": lambda url: 503}, "Debian mirror", "status 503", "EDGEPACK_DEBIAN_MIRROR"),
+        ({"answers": lambda _url: 503}, "Debian mirror", "status 503", "EDGEPACK_DEBIAN_MIRROR"),
         ({"apt_sources": list}, "Debian mirror", "none is known", "set EDGEPACK_DEBIAN_MIRROR"),
-        ({"free_bytes": lambda folder: NEEDED_BYTES - 1}, "disk", "1.1 GB free", "--workspace"),
+        ({"free_bytes": lambda _folder: NEEDED_BYTES - 1}, "disk", "1.1 GB free", "--workspace"),
     ],
 )
 def test_what_a_build_needs(change: dict[str, Any], name: str, text: str, advice: str, machine: Machine) -> None:
@@ -134,7 +134,9 @@ def test_logins_without_secrets(machine: Machine, tmp_path: Path) -> None:
     (folder / "config.json").write_text(json.dumps(document))
     found = findings(machine)["registry logins"]
     assert found.text == "for other.example, registry.example"
-    missing = findings(replace(machine, find_program=lambda name: None if "gone" in name else name))["registry logins"]
+    missing = findings(replace(machine, find_program=lambda _name: None if "gone" in _name else _name))[
+        "registry logins"
+    ]
     assert (missing.state, "docker-credential-gone" in missing.text) == (State.MISSING, True)
     (folder / "config.json").write_text("no json")
     assert "cannot be read" in findings(machine)["registry logins"].text
