@@ -90,7 +90,7 @@ def pull_image(
         return True
 
     watch.planned(tree.blobs)
-    fetched = each_at_once(fetch, tree.blobs, registry.close)
+    fetched = each_at_once(fetch, tree.blobs, registry.stop)
     for digest, content in tree.documents.items():
         write_file(blob_path(layout, digest), content)
     reference = registry.reference
@@ -120,7 +120,7 @@ def remote_content(registry: Registry, platform: str | None = None) -> LayoutCon
         As `read_remote_tree`.
     """
     tree = read_remote_tree(registry, platform)
-    configs = each_at_once(lambda each: registry.read_blob(each.config, MOST_CONFIG_BYTES), tree.images, registry.close)
+    configs = each_at_once(lambda each: registry.read_blob(each.config, MOST_CONFIG_BYTES), tree.images, registry.stop)
     platforms = []
     for manifest, text in zip(tree.images, configs, strict=True):
         try:

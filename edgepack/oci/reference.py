@@ -92,10 +92,14 @@ def parse_remote_reference(text: str) -> ImageReference:
     return replace(found, registry=DOCKER_HUB, repository=repository)
 
 
+def host_of(server: str) -> str:
+    """The host of `HOST[:PORT]`, an IPv6 address in its brackets."""
+    return re.sub(r":\d+$", "", server)
+
+
 def is_loopback(server: str) -> bool:
     """Whether `HOST[:PORT]` is this machine by its name: `localhost`, 127.0.0.0/8, `[::1]`."""
-    host = server.rpartition(":")[0] if re.search(r":\d+$", server) and not server.endswith("]") else server
-    host = host.strip("[]").lower()
+    host = host_of(server).strip("[]").lower()
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

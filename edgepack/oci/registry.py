@@ -76,11 +76,11 @@ class Registry:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End all connections; what other threads do with this object fails."""
         self._connection.close()
+
+    def stop(self) -> None:
+        """Make everything fail that is done with this object, also what other threads are waiting for."""
+        self._connection.stop()
 
     def manifest(self, tag_or_digest: str) -> tuple[Descriptor, bytes]:
         """An index or manifest (of OCI or Docker) and its exact bytes, whose digest has been checked.

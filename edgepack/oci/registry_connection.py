@@ -7,7 +7,7 @@
 - Credentials go to the registry and to the token server that it names, nowhere else: requests to other hosts, to
   which a registry may send a client, carry none.
 
-Threads may share a connection. Closing it ends the waits of all.
+Threads may share a connection. Stopping it ends what all of them wait for.
 """
 
 import threading
@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from edgepack import __version__
 from edgepack.errors import RemoteError
-from edgepack.oci.reference import ImageReference, is_loopback
+from edgepack.oci.open_sockets import OpenSockets
+from edgepack.oci.reference import ImageReference, host_of, is_loopback
 from edgepack.oci.registry_access import Access, Scopes
 from edgepack.oci.registry_backoff import Backoff, Clock
 from edgepack.oci.registry_fault import network_fault, refusal
@@ -92,18 +93,28 @@ class Connection:
         self._is_closed = threading.Event()
         self._lock = threading.Lock()
         self._root = ""
+        self._sockets = OpenSockets()
+        self._traced = {"trace": self._sockets.trace}
         self._client = httpx.Client(
-            verify=registry_trust(self._server, insecure=insecure),
+            verify=registry_trust(self._server, insecure=insecure) if transport is None else True,
             timeout=httpx.Timeout(120.0, connect=20.0, pool=None),
             headers={"Accept-Encoding": "identity", "User-Agent": f"edgepack/{__version__}"},
             transport=transport,
+            mounts={f"all://{host_of(self._server)}": None}
+            if is_loopback(self._server)
+            else None,  # no proxy can reach this machine
         )
         self._access = Access(
             self.host, lambda: find_login(self.host, environment), self._ask_token_server, self.clock.steady_s
         )
 
+    def stop(self) -> None:
+        """Make all calls fail, also those that other threads are waiting for."""
+        self._is_closed.set()
+        self._sockets.shut_down()
+
     def close(self) -> None:
-        """End it; calls under way in other threads fail."""
+        """End it, when no other thread uses it any more."""
         self._is_closed.set()
         self._client.close()
 
@@ -190,7 +201,9 @@ class Connection:
             self._refuse_downgrade(call.what, url, own)
             authorization = self._access.header(call.scopes) if origin_of(url) == own else None
             headers = {**call.headers, **({"Authorization": authorization} if authorization else {})}
-            request = self._client.build_request(method, url, headers=headers, content=None if body is None else body())
+            request = self._client.build_request(
+                method, url, headers=headers, content=None if body is None else body(), extensions=self._traced
+            )
             response = self._client.send(request, stream=True, auth=None)
             if response.status_code == 401 and origin_of(url) == own and signed_in < 2:
                 signed_in += 1
@@ -252,7 +265,7 @@ class Connection:
         if self._is_closed.is_set():
             raise RemoteError(f"{self.host}: stopped", retryable=False)
         try:
-            response = self._client.get(f"{root}/v2/", follow_redirects=False)
+            response = self._client.get(f"{root}/v2/", follow_redirects=False, extensions=self._traced)
         except httpx.HTTPError as error:
             return network_fault("connecting", self.host, error)
         if response.status_code == 400 and root.startswith("http:"):  # what servers of TLS answer to plain HTTP
@@ -269,7 +282,9 @@ class Connection:
         backoff = self.backoff()
         while True:
             try:
-                response = self._client.request(method, url, headers=dict(headers), data=form, auth=None)
+                response = self._client.request(
+                    method, url, headers=dict(headers), data=form, auth=None, extensions=self._traced
+                )
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 backoff.wait(network_fault(what, self.host, error))
                 continue

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgepack.errors import RemoteError
-from edgepack.files import CHUNK_BYTES, NewFile, new_file
+from edgepack.files import NewFile, new_file
 from edgepack.oci.descriptor import Descriptor
 from edgepack.oci.registry_connection import Call, Connection
 from edgepack.oci.registry_fault import RegistryRefusal
@@ -55,7 +55,7 @@ class Download:
                 self._begin(file)
                 if response.status_code == 206 and start != 0:
                     raise RemoteError(f"{self._call.what}: the registry gave another part than was asked for")
-            for piece in response.iter_raw(CHUNK_BYTES):
+            for piece in response.iter_raw():
                 file.write(piece)
                 self._digest.update(piece)
                 self._have += len(piece)
