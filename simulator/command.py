@@ -135,7 +135,7 @@ def _missing_images(manifest: Mapping[str, Any], images: Mapping[str, Path]) -> 
     for name, module in agent.get("modules", {}).items():
         image = module["settings"]["image"]
         known = parse_image_name(image).last == SENSOR_IMAGE or find_layout(image, images) is not None
-        if module.get("status", "running") == "running" and not known:
+        if str(module.get("status", "running")).lower() == "running" and not known:
             yield f"module {name}: {image_elsewhere(image, images)}"
 
 

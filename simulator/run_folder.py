@@ -15,11 +15,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from edgepack.deployment.validate import errors, problems
 from edgepack.errors import InputError
 from edgepack.oci.layout import read_index
+from edgepack.yaml_text import parse_yaml
+from simulator.devices.replay import RECORDINGS
 from simulator.scenario import Scenario, parse_scenario
 
 _OURS = (
@@ -133,16 +133,14 @@ def read_scenario(name: str | None, changes: Mapping[str, Any]) -> tuple[Scenari
     document: Any = {}
     if path is not None:
         try:
-            document = yaml.safe_load(path.read_bytes()) or {}
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError(f"{path} is no YAML: {str(error)[:500]}") from None
+            document = parse_yaml(path.read_text(encoding="utf-8-sig"), str(path)) or {}
+        except UnicodeDecodeError:
+            raise InputError(f"{path}: not UTF-8: save it as UTF-8") from None
         except OSError as error:
             raise InputError(f"{path}: {error.strerror}") from None
-    where = str(path or "options")
     if isinstance(document, dict):
-        document = {**document, **changes}
         document.setdefault("name", "" if path is None else path.stem)
-    scenario = parse_scenario(document, where)
+    scenario = parse_scenario(document, str(path or "options"), changes)
     return scenario, _source_file(scenario.source, Path.cwd() if "source" in changes or path is None else path.parent)
 
 
@@ -160,5 +158,6 @@ def _source_file(source: str, folder: Path) -> Path | None:
         return None
     path = folder / source
     if not path.is_file():
-        raise InputError(f"source {source!r}: there is no such file; use temperature, or a .csv, .jsonl or .py file")
+        known = f"temperature, a generator (.py), or a recording ({', '.join(RECORDINGS)})"
+        raise InputError(f"source {source!r}: there is no such file; use {known}")
     return path.resolve()

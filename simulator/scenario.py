@@ -8,7 +8,7 @@
     steps:
       - {at_s: 10, do: offline, for_s: 15}
       - {at_s: 5, every_s: 20, do: latency, ms: 300, jitter_ms: 100, for_s: 4}
-    expect: {lost: 0, duplicated: {max: 5}}
+    expect: {lost: 0, duplicated: {max: 5}, outputs: {scorer/amlError: 0}}
 
 `steps.py` has what can be done. A step with `every_s` is done again until the end, or `until_s`. Everything has a
 default; an unknown key is an error that names the nearest known one.
@@ -17,12 +17,15 @@ default; an unknown key is an error that names the nearest known one.
 import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from math import inf
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from edgepack.errors import InputError
 from simulator.steps import Step, is_number, parse_step
 
 _REPORT_NUMBERS = ("sent", "delivered", "lost", "duplicated", "misordered", "expired", "unrouted", "consumed")
+_OUTPUT = "outputs/"
 MOST_OCCURRENCES = 100_000
 
 
@@ -53,8 +56,8 @@ class Scenario:
 
     `jitter` is the share by which intervals vary, `duplicates` the share of messages that a device sends twice,
     `bursts` are messages more, at once, every so often. `clock_skew_s` is by how much the clocks of devices are off.
-    `source` is `temperature`, or a file: what to replay (.csv, .jsonl), or a generator (.py). `units` are those of the
-    hub, 0 for no throttling.
+    `source` is `temperature`, or a file: a recording to replay, or a generator (.py). `units` are those of the hub, 0
+    for no throttling. `expect` has bounds of the report's numbers; `outputs/MODULE/OUTPUT` is the number of an output.
     """
 
     name: str = ""
@@ -95,8 +98,10 @@ _NUMBERS = {
 _KEYS = (*_NUMBERS, "name", "source", "bursts", "steps", "expect")
 
 
-def parse_scenario(document: Any, where: str) -> Scenario:
+def parse_scenario(document: Any, where: str, changes: Mapping[str, Any] = MappingProxyType({})) -> Scenario:
     """The scenario in a document as YAML or JSON gives it; `where` (a file's name) begins each problem's text.
+
+    `changes` are fields that options of the command change, and are told by these.
 
     Raises:
         InputError: it is none; all problems at once.
@@ -105,6 +110,9 @@ def parse_scenario(document: Any, where: str) -> Scenario:
         raise InputError(f"{where}: a scenario is an object with {', '.join(_KEYS)}")
     problems = [_unknown(where, str(key)) for key in document if key not in _KEYS]
     fields: dict[str, Any] = {}
+    document = {**document, **changes}
+    called = {name: f"{where}: {name}" for name in document}
+    called |= {name: f"--{name.removesuffix('_per_s').removesuffix('_s')}" for name in changes}
     for name, (low, high, is_whole) in _NUMBERS.items():
         value: Any = document.get(name)
         if name not in document or (name == "duration_s" and value is None):
@@ -113,12 +121,12 @@ def parse_scenario(document: Any, where: str) -> Scenario:
             fields[name] = int(value) if is_whole else float(value)
         else:
             kind = "whole number" if is_whole else "number"
-            problems.append(f"{where}: {name} must be a {kind} of {low:g} to {high:g}, not {value!r}")
+            problems.append(f"{called[name]} must be a {kind} of {low:g} to {high:g}, not {value!r}")
     for name in ("name", "source"):
         if name in document:
             fields[name] = document[name]
             if not isinstance(document[name], str):
-                problems.append(f"{where}: {name} must be a text, not {document[name]!r}")
+                problems.append(f"{called[name]} must be a text, not {document[name]!r}")
     fields["steps"] = tuple(_steps(document.get("steps", []), fields.get("duration_s"), f"{where}: steps", problems))
     if document.get("bursts") is not None:
         fields["bursts"] = _bursts(document["bursts"], f"{where}: bursts", problems)
@@ -130,12 +138,13 @@ def parse_scenario(document: Any, where: str) -> Scenario:
 
 def broken_expectations(expect: Mapping[str, Bound], report: Mapping[str, Any]) -> list[str]:
     """A sentence for each number of the report that is not as expected."""
-    wanted = {name: f"{low:g}" if low == high else f"{low:g} to {high:g}" for name, (low, high) in expect.items()}
-    return [
-        f"{name} is {report[name]}: expected {wanted[name]}"
-        for name, bound in expect.items()
-        if not bound.least <= report[name] <= bound.most
-    ]
+    found = []
+    for name, (low, high) in expect.items():
+        number = report["outputs"].get(name.removeprefix(_OUTPUT), 0) if name.startswith(_OUTPUT) else report[name]
+        if not low <= number <= high:
+            wanted = f"{low:g}" if low == high else f"at least {low:g}" if high == inf else f"{low:g} to {high:g}"
+            found.append(f"{name} is {number}: expected {wanted}")
+    return found
 
 
 def _unknown(where: str, key: str) -> str:
@@ -210,13 +219,20 @@ def _expectations(given: Any, where: str, problems: list[str]) -> dict[str, Boun
         problems.append(f"{where} must be numbers of the report by name, such as lost: 0")
         return {}
     found = {}
-    for name, value in given.items():
+    outputs = given.get("outputs", {})
+    if not isinstance(outputs, dict):
+        problems.append(f"{where}: outputs must be numbers by output, such as scorer/amlError: 0, not {outputs!r}")
+        outputs = {}
+    numbers = {name: value for name, value in given.items() if name != "outputs"}
+    numbers |= {f"{_OUTPUT}{name}": value for name, value in outputs.items()}
+    for name, value in numbers.items():
         bounds = {"min": value, "max": value} if not isinstance(value, dict) else value
         fine = set(bounds) <= {"min", "max"} and all(map(is_number, bounds.values()))
-        if name not in _REPORT_NUMBERS:
-            problems.append(f"{where}: {name!r} is no number of the report: use {', '.join(_REPORT_NUMBERS)}")
+        if name not in _REPORT_NUMBERS and not str(name).startswith(_OUTPUT):
+            known = ", ".join((*_REPORT_NUMBERS, "outputs"))
+            problems.append(f"{where}: {name!r} is no number of the report: use {known}")
         elif not fine:
             problems.append(f"{where}: {name} must be a number, or have min and max, not {value!r}")
         else:
-            found[str(name)] = Bound(bounds.get("min", 0), bounds.get("max", float("inf")))
+            found[str(name)] = Bound(bounds.get("min", 0), bounds.get("max", inf))
     return found

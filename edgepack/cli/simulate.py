@@ -25,7 +25,9 @@ DEFAULT_UI = "127.0.0.1:0"
 )
 @click.option("--speed", type=float, metavar="X", help="Simulated seconds in a real one. Default: 1.")
 @click.option("--gateways", type=int, metavar="N", help="Edge devices with this deployment. Default: 1.")
-@click.option("--source", metavar="temperature|FILE", help="What devices send; FILE: .csv or .jsonl to replay, .py.")
+@click.option(
+    "--source", metavar="temperature|FILE", help="What devices send; FILE: .csv, .jsonl and the like to replay, .py."
+)
 @click.option("--seed", type=int, metavar="N", help="For chance that comes again.")
 @click.option("--units", type=int, metavar="N", help="Throttle as a hub with N units of tier S1. Default: not at all.")
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as JSON.")

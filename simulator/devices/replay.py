@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from edgepack.errors import InputError
 from simulator.devices.reading import Reading, SourceEnded
 
+RECORDINGS = (".csv", ".jsonl", ".ndjson", ".json")
 MOST_BODY_BYTES = 250_000
 _MOST_PROBLEMS = 1000
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -64,7 +65,7 @@ class _Row(NamedTuple):
 
 
 def parse_recording(content: bytes, name: str, time_column: str = "") -> Recording:
-    """Read a file's content; its `name` ends in .csv, .jsonl, .ndjson or .json.
+    """Read a file's content; its `name` ends in one of RECORDINGS.
 
     Raises:
         InputError: with every line that is wrong.
@@ -76,13 +77,13 @@ def parse_recording(content: bytes, name: str, time_column: str = "") -> Recordi
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise InputError(f"{name}, line {line}: not UTF-8; save the file as UTF-8") from None
-    suffix = name.rpartition(".")[2].lower()
-    if suffix == "csv":
+    suffix = f".{name.rpartition('.')[2].lower()}"
+    if suffix == RECORDINGS[0]:
         rows = list(_csv_rows(text, name, problems))
-    elif suffix in ("jsonl", "ndjson", "json"):
+    elif suffix in RECORDINGS:
         rows = list(_json_rows(text, name, problems))
     else:
-        problems.append(f"{name}: expected a file that ends in .csv, .jsonl, .ndjson or .json")
+        problems.append(f"{name}: expected a file that ends in {', '.join(RECORDINGS[:-1])} or {RECORDINGS[-1]}")
     for row in rows:
         if len(row.body) > MOST_BODY_BYTES:
             problems.append(f"{name}, line {row.line}: {len(row.body)} bytes; a message has at most {MOST_BODY_BYTES}")

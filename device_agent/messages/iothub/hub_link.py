@@ -151,7 +151,12 @@ class HubLink:
         """See ConnectionEvents."""
         if code in _REFUSED_CREDENTIALS:
             now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
-            reason += f"; it is {self._identity.client_id} of {self._identity.hub}, and the clock here says {now} UTC"
+            who = f"it is {self._identity.client_id} of {self._identity.hub}, and the clock here says {now} UTC"
+            what = reason.rpartition(": ")[0] or reason  # the rest speaks of a user, and the password is our token
+            reason = (
+                f"{what}: it does not accept the token; {who}: check that this identity is there and enabled, that the "
+                "key is its own, and the clock"
+            )
         self._stop()
         self._ended(loss, reason, self._renewed)
 

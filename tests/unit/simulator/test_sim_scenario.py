@@ -116,7 +116,23 @@ def test_broken_expectations_are_told() -> None:
     assert broken_expectations(expect, {"lost": 0, "sent": 5}) == []
     assert broken_expectations(expect, {"lost": 2, "sent": 4}) == [
         "lost is 2: expected 0",
-        "sent is 4: expected 5 to inf",
+        "sent is 4: expected at least 5",
+    ]
+
+
+def test_outputs_of_modules_can_be_expected() -> None:
+    document = {"expect": {"lost": 0, "outputs": {"scorer/amlError": 0, "scorer/amlOutput": {"min": 5}}}}
+    expect = parse_scenario(document, "x").expect
+    report = {"lost": 0, "outputs": {"scorer/amlOutput": 5}}
+    assert broken_expectations(expect, report) == []
+    assert broken_expectations(expect, report | {"outputs": {"scorer/amlError": 2}}) == [
+        "outputs/scorer/amlError is 2: expected 0",
+        "outputs/scorer/amlOutput is 0: expected at least 5",
+    ]
+    found = problems_of({"expect": {"outputs": 1}}) + problems_of({"expect": {"outputs": {"a": "b"}}})
+    assert found == [
+        "file.yaml: expect: outputs must be numbers by output, such as scorer/amlError: 0, not 1",
+        "file.yaml: expect: outputs/a must be a number, or have min and max, not 'b'",
     ]
 
 
@@ -133,6 +149,27 @@ def test_there_are_those_that_are_promised() -> None:
     assert names <= set(scenario_names())
 
 
+def test_what_is_wrong_with_an_option_is_told_of_the_option(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("devices: 2\nspeed: 0\n")
+    with pytest.raises(InputError) as refused:
+        read_scenario(str(tmp_path / "mine.yaml"), {"devices": -1, "rate_per_s": 0.0, "duration_s": -5.0})
+    found = [problem.partition(" must")[0] for problem in refused.value.problems]
+    assert found == ["--devices", "--rate", "--duration", f"{tmp_path / 'mine.yaml'}: speed"]
+
+
+def test_a_key_that_stands_twice_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("devices: 2\nsteps:\n- {at_s: 1, do: online, at_s: 2}\ndevices: 3\n")
+    with pytest.raises(InputError) as refused:
+        read_scenario(str(tmp_path / "mine.yaml"), {})
+    assert sorted("`at_s`" in problem for problem in refused.value.problems) == [False, True]
+    assert all("stands twice" in problem for problem in refused.value.problems)
+
+
+def test_a_source_that_is_not_there_is_told_with_what_may_be(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a generator \(\.py\), or a recording \(\.csv, \.jsonl, \.ndjson, \.json\)"):
+        read_scenario(None, {"source": "nothing.csv"})
+
+
 def test_options_change_a_scenario(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("devices: 2\nsource: readings.csv\n")
     (tmp_path / "readings.csv").write_text("a\n1\n")
@@ -143,8 +180,8 @@ def test_options_change_a_scenario(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("a: [", "is no YAML"),
-        ("\x00", "is no YAML"),
+        ("a: [", ": not YAML: "),
+        ("\x00", ": not YAML: "),
         ("- 1", "a scenario is an object"),
         ("source: x.csv", "no such file"),
     ],

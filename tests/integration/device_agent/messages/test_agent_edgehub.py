@@ -197,6 +197,11 @@ def test_refused_credentials_say_who_and_what_time_it_is(hub: FakeIotHub, tmp_pa
             loss, reason = await recorder.lost()
             assert loss is Loss.REFUSED
             assert f"it is {MODULE} of {hub.hub_name}, and the clock here says 20" in reason
+            assert "refused the connection: it does not accept the token" in reason
+            assert (
+                "UTC: check that this identity is there and enabled, that the key is its own, and the clock" in reason
+            )
+            assert "user" not in reason
 
     asyncio.run(story())
 
