@@ -15,11 +15,11 @@ from typing import Any, TypeVar
 
 from edgepack import __version__
 from edgepack.assembly import Assembly
-from edgepack.base.release import find_release
 from edgepack.build_output import BuiltModule, layout_name, write_documents, write_report
+from edgepack.build_warnings import build_warnings
 from edgepack.deployment.problem import DESIRED
 from edgepack.deployment.validate import problems
-from edgepack.download import Downloader, index_credentials
+from edgepack.download import Downloader
 from edgepack.errors import InputError
 from edgepack.files import exclusive, hash_file
 from edgepack.image_making import MadeLayers, MakeImages, assembled_images
@@ -28,7 +28,6 @@ from edgepack.layer_making import make_layers, maker_digest
 from edgepack.layers.cache import LayerCache
 from edgepack.layers.packing import Compression
 from edgepack.layers.tarball import zlib_is_reference
-from edgepack.left_out import secret_names
 from edgepack.licences import wheel_licences
 from edgepack.locking import lock_path, locks_for
 from edgepack.models.record import ModelRecord
@@ -44,10 +43,9 @@ from edgepack.plan import (
     plan_build,
 )
 from edgepack.project import Recipe
-from edgepack.resolve.conda_env import python_fits
+from edgepack.resolve.access import open_downloader
 from edgepack.resolve.lock import PlatformLock
 
-_HUGE_WHEEL_BYTES = 100 * 1024 * 1024
 _Made = TypeVar("_Made")
 
 
@@ -65,6 +63,9 @@ class BuildSettings:
     warn: Callable[[str], None] = field(default=lambda _text: None)
     make_images: MakeImages = assembled_images
     compression: Compression = Compression.GZIP
+    update_base: bool = False
+    without_security: bool = False
+    insecure: bool = False  # registries without TLS, or with a certificate that is not trusted
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +99,21 @@ def prepare(assembly: Assembly, settings: BuildSettings, downloader: Downloader)
             recipe,
             downloader,
             update=settings.update_lock,
+            update_base=settings.update_base,
             frozen=settings.frozen_lock,
             offline=settings.offline,
+            without_security=settings.without_security,
+            insecure=settings.insecure,
             say=settings.say,
         )
         own = models[folder]
         material = _material(recipe, registry, agent, maker_digest(settings.compression))
         return Prepared(recipe, own, locks, plan_build(recipe, own, locks, material))
 
-    return _for_each(assembly, prepared)
+    found = _for_each(assembly, prepared)
+    for text in build_warnings((each.recipe, each.models, each.locks) for each in found.values()):
+        settings.warn(text)
+    return found
 
 
 def _for_each(assembly: Assembly, make: Callable[[str, Recipe], _Made]) -> dict[str, _Made]:
@@ -128,12 +135,12 @@ def _models(recipe: Recipe, registry: ModelRegistry) -> tuple[ModelRecord, ...]:
 
 
 def _downloader(assembly: Assembly, settings: BuildSettings) -> Downloader:
-    options = [option for recipe in assembly.recipes.values() for option in recipe.requests.options]
-    return Downloader(
+    return open_downloader(
         settings.workspace / "cache",
+        (recipe.requests for recipe in assembly.recipes.values()),
+        os.environ,
         offline=settings.offline,
         say=settings.say,
-        credentials=index_credentials(options, os.environ),
     )
 
 
@@ -179,10 +186,9 @@ def build(assembly: Assembly, settings: BuildSettings) -> dict[str, Any]:
         _downloader(assembly, settings) as downloader,
     ):
         prepared = prepare(assembly, settings, downloader)
-        _warn_about(prepared, settings)
         layers = LayerCache(cache, settings.compression)
         whole = BuildPlan(tuple(image for each in prepared.values() for image in each.plan.images))
-        made = make_layers(whole, layers, downloader, settings.say, settings.warn)
+        made = make_layers(whole, layers, downloader, settings.say, settings.warn, insecure=settings.insecure)
         wheels = [wheel for each in prepared.values() for lock in each.locks.values() for wheel in lock.wheels]
         licences = wheel_licences(wheels, downloader, cache, settings.warn)
         built = {
@@ -251,35 +257,10 @@ def _tell_about(assembly: Assembly, settings: BuildSettings) -> None:
     for text in dict.fromkeys(text for recipe in assembly.recipes.values() for text in recipe.notes):
         settings.say(f"note: {text}")
     for recipe in assembly.recipes.values():
-        python, pinned = find_release(recipe.base).python, recipe.requests.python
-        if pinned and not python_fits(pinned, python):
-            settings.warn(
-                f"{recipe.environment_file} asks for Python {pinned}; {recipe.base} has Python {python}. Models "
-                "pickled under another Python usually load; check yours with its sample request"
-            )
         if recipe.image.registry is None:
             settings.say(
                 f"note: the image name {recipe.image} has no registry; to deploy it, give -t REGISTRY/NAME:TAG"
             )
-
-
-def _warn_about(prepared: Mapping[str, Prepared], settings: BuildSettings) -> None:
-    for name, model in {f"{one.name}:{one.version}": one for each in prepared.values() for one in each.models}.items():
-        secrets = secret_names(file.path for file in model.files)
-        if secrets:
-            settings.warn(
-                f"model {name} holds what looks like secrets, and is shipped as it was registered: "
-                f"{', '.join(secrets[:10])}; register it without them"
-            )
-    huge = {
-        f"{wheel.name} {wheel.version} ({(wheel.size_bytes or 0) // 1_000_000} MB, {platform})"
-        for each in prepared.values()
-        for platform, lock in each.locks.items()
-        for wheel in lock.wheels
-        if (wheel.size_bytes or 0) > _HUGE_WHEEL_BYTES
-    }
-    if huge:
-        settings.warn(f"very large packages for an edge device: {', '.join(sorted(huge))}")
 
 
 def _material(recipe: Recipe, registry: ModelRegistry, agent: Sequence[tuple[str, Path, str]], maker: str) -> Material:

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from edgepack.cli.base_options import BaseOptions, base_options, check_base
 from edgepack.cli.build_check import check_samples
 from edgepack.cli.build_steps import BuildSteps, check_steps, signing_key, step_options, take_steps
 from edgepack.cli.builder_choice import builder_options, chosen_builder, chosen_compression
@@ -21,10 +22,14 @@ from edgepack.cli.session import Session, find_project, pass_session
     type=click.Path(path_type=Path),
     help="Inference configuration: entry script and conda file.",
 )
-@click.option("--platform", metavar="LIST", help="Platforms, separated by commas. Default: linux/amd64,linux/arm64.")
+@click.option(
+    "--platform",
+    metavar="LIST",
+    help="Platforms, separated by commas: linux/amd64,linux/arm64 (default), linux/arm/v7.",
+)
 @click.option("-t", "--tag", "image", metavar="REF", help="Name of the image: REGISTRY/NAME:TAG.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Where to write. Default: dist.")
-@click.option("--base", metavar="BASE", help="Base file system: debian:bookworm (default) or debian:trixie.")
+@base_options
 @builder_options
 @click.option(
     "--exclude",
@@ -55,6 +60,8 @@ def build_command(
     image: str | None,
     output: Path | None,
     base: str | None,
+    update_base: bool,
+    without_security: bool,
     builder: str,
     dockerfile: Path | None,
     build_network: str | None,
@@ -76,6 +83,7 @@ def build_command(
         raise click.UsageError("--lock and --locked exclude each other.")
     if update_lock and offline:
         raise click.UsageError("--lock needs the network, which --offline forbids.")
+    check_base(BaseOptions(base, update_base, without_security), frozen=frozen_lock, offline=offline)
     from edgepack import build as verb
     from edgepack.assembly import read_assembly
     from edgepack.project import BuildOptions
@@ -102,6 +110,9 @@ def build_command(
         session.warn,
         make_images,
         packing,
+        update_base,
+        without_security,
+        bool(steps.get("insecure")),
     )
     if dry_run:
         plan = verb.dry_run(assembly, settings)

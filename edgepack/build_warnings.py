@@ -1,0 +1,84 @@
+"""What a build warns of once models and locks are known: what may go wrong on the device, or is too much. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from packaging.utils import canonicalize_name
+
+from edgepack.left_out import secret_names
+from edgepack.models.record import ModelRecord
+from edgepack.oci.platform import Platform
+from edgepack.project import Recipe
+from edgepack.resolve.conda_env import python_fits
+from edgepack.resolve.lock import PlatformLock
+
+_HUGE_WHEEL_BYTES = 100 * 1024 * 1024
+_PICKLED_WITH = {"ScikitLearn": "scikit-learn"}  # frameworks whose models open in the version that wrote them
+
+Known = tuple[Recipe, Sequence[ModelRecord], Mapping[Platform, PlatformLock]]
+
+
+def build_warnings(images: Iterable[Known]) -> Iterator[str]:
+    """The warnings of all images of a build, each once."""
+    images = list(images)
+    told = [text for recipe, models, locks in images for text in _image_warnings(recipe, models, locks)]
+    huge = {
+        f"{wheel.name} {wheel.version} ({(wheel.size_bytes or 0) // 1_000_000} MB, {platform})"
+        for _, _, locks in images
+        for platform, lock in locks.items()
+        for wheel in lock.wheels
+        if (wheel.size_bytes or 0) > _HUGE_WHEEL_BYTES
+    }
+    if huge:
+        told.append(f"very large packages for an edge device: {', '.join(sorted(huge))}")
+    yield from dict.fromkeys(told)
+
+
+def _image_warnings(
+    recipe: Recipe, models: Sequence[ModelRecord], locks: Mapping[Platform, PlatformLock]
+) -> Iterator[str]:
+    python, pinned = next(iter(locks.values())).python, recipe.requests.python
+    if pinned and not python_fits(pinned, python):
+        yield (
+            f"{recipe.environment_file} asks for Python {pinned}; {recipe.base} has Python {python}. Models "
+            "pickled under another Python usually load; check yours with its sample request"
+        )
+    for model in models:
+        secrets = secret_names(file.path for file in model.files)
+        if secrets:
+            yield (
+                f"model {model.id} holds what looks like secrets, and is shipped as it was registered: "
+                f"{', '.join(secrets[:10])}; register it without them"
+            )
+    yield from _version_warnings(models, locks)
+
+
+def _version_warnings(models: Sequence[ModelRecord], locks: Mapping[Platform, PlatformLock]) -> Iterator[str]:
+    """Models of a framework that cannot be trusted to open what another version of it wrote."""
+    for framework, package in _PICKLED_WITH.items():
+        found = {platform: _version(lock, package) for platform, lock in locks.items()}
+        listing = ", ".join(f"{version} for {platform}" for platform, version in found.items() if version)
+        concerned = [model for model in models if model.framework == framework]
+        if len({version for version in found.values() if version}) > 1:
+            names = f" ({', '.join(model.id for model in concerned)})" if concerned else ""
+            yield (
+                f"{package} has another version for each platform ({listing}), and a model that one version wrote may "
+                f"fail to load, or answer differently, in another{names}: pin the version that all platforms have, "
+                "train with that, and check each platform with the sample request"
+            )
+        for model in concerned:
+            wrote = model.framework_version
+            others = [
+                f"{version} for {platform}" for platform, version in found.items() if version not in (None, wrote)
+            ]
+            if wrote and others:
+                yield (
+                    f"model {model.id} was made with {package} {wrote}, as it was registered, but the image has "
+                    f"{', '.join(others)}: it may fail to load, or answer differently; pin {package}=={wrote}, or "
+                    "check it with its sample request"
+                )
+
+
+def _version(lock: PlatformLock, package: str) -> str | None:
+    wheels = {canonicalize_name(wheel.name): wheel.version for wheel in lock.wheels}
+    supplied = {canonicalize_name(each.name): each.version for each in lock.supplied}
+    return (wheels | supplied).get(canonicalize_name(package))
