@@ -76,6 +76,7 @@ class Prepared:
     models: tuple[ModelRecord, ...]
     locks: Mapping[Platform, PlatformLock]
     plan: BuildPlan
+    lock_changes: Mapping[str, Any] | None = None  # if former locks were made anew
 
 
 def prepare(assembly: Assembly, settings: BuildSettings, downloader: Downloader) -> dict[str, Prepared]:
@@ -95,6 +96,7 @@ def prepare(assembly: Assembly, settings: BuildSettings, downloader: Downloader)
     agent = _agent_files()
 
     def prepared(folder: str, recipe: Recipe) -> Prepared:
+        changes: list[dict[str, Any]] = []
         locks = locks_for(
             recipe,
             downloader,
@@ -105,10 +107,12 @@ def prepare(assembly: Assembly, settings: BuildSettings, downloader: Downloader)
             without_security=settings.without_security,
             insecure=settings.insecure,
             say=settings.say,
+            tell_changes=changes.append,
         )
         own = models[folder]
         material = _material(recipe, registry, agent, maker_digest(settings.compression))
-        return Prepared(recipe, own, locks, plan_build(recipe, own, locks, material))
+        plan = plan_build(recipe, own, locks, material)
+        return Prepared(recipe, own, locks, plan, changes[0] if changes else None)
 
     found = _for_each(assembly, prepared)
     for text in build_warnings((each.recipe, each.models, each.locks) for each in found.values()):
@@ -202,8 +206,12 @@ def build(assembly: Assembly, settings: BuildSettings) -> dict[str, Any]:
             "seconds": round(time.monotonic() - started, 3),
             "downloads": {"bytes": downloader.bytes_fetched, "seconds": round(downloader.busy_s, 3)},
         }
-        reports = {folder: module.document() for folder, module in built.items()}
+        reports = {folder: module.document() | _lock_report(prepared[folder]) for folder, module in built.items()}
         return write_report(settings.output, assembly, reports, spent)
+
+
+def _lock_report(prepared: Prepared) -> dict[str, Any]:
+    return {} if prepared.lock_changes is None else {"lock_changes": prepared.lock_changes}
 
 
 def _write_image(
@@ -229,6 +237,7 @@ def _write_image(
         prepared.plan,
         licences,
         _settings_files(prepared.recipe),
+        result.builder,
     )
 
 

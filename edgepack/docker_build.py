@@ -64,6 +64,7 @@ class EngineBuilder:
             tuple(image for part in parts for image in part.images),
             {digest: path for part in parts for digest, path in part.blobs.items()},
             {digest: all(part.cached.get(digest, True) for part in parts) for part in parts for digest in part.blobs},
+            "docker",
         )
 
     def _make(self, client: Any, task: "_Task") -> MadeImages:

@@ -14,11 +14,15 @@ MadeLayers = Mapping[str, tuple[Layer, bool]]
 
 @dataclass(frozen=True, slots=True)
 class MadeImages:
-    """Images, the finished file of each of their layers, and whether it was there before; both by digest."""
+    """Images, the finished file of each of their layers, and whether it was there before; both by digest.
+
+    `builder` is who made them, as in `--builder`.
+    """
 
     images: tuple[Image, ...]
     blobs: Mapping[str, Path]
     cached: Mapping[str, bool]
+    builder: str = "oci"
 
 
 MakeImages = Callable[[Recipe, BuildPlan, MadeLayers, Callable[[str], Path]], MadeImages]

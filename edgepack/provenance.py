@@ -7,6 +7,7 @@ and queries. So the same inputs have the same statement.
 from typing import Any
 
 from edgepack import __version__
+from edgepack.errors import InputError
 from edgepack.ingredients import (
     HashedFile,
     Ingredients,
@@ -16,6 +17,7 @@ from edgepack.ingredients import (
     public_location,
     wheel_url,
 )
+from edgepack.oci.artifact import IN_TOTO, Attached, json_object
 from edgepack.oci.platform import Platform
 from edgepack.signing.payload import SLSA_PREDICATE, encode_readable, statement_document
 
@@ -46,6 +48,22 @@ def provenance_document(
         "runDetails": {"builder": {"id": f"{BUILDER}:{builder}", "version": {"edgepack": __version__}}},
     }
     return encode_readable(statement_document(subjects, SLSA_PREDICATE, predicate))
+
+
+def find_provenance(attached: Attached) -> dict[str, Any]:
+    """The statement that hangs on an image.
+
+    Raises:
+        InputError: there is none that edgepack has made.
+        DamagedDataError: what hangs there is no statement.
+    """
+    for attachment in attached.of_type(IN_TOTO):
+        for layer in attachment.layers:
+            document = json_object(layer.content, layer.descriptor.digest)
+            match document:
+                case {"predicate": {"buildDefinition": {"buildType": kind}}} if kind == BUILD_TYPE:
+                    return document
+    raise InputError(f"no provenance of edgepack hangs on {attached.subject.digest}; build it anew to have one")
 
 
 def _dependencies(ingredients: Ingredients) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from edgepack.ingredients import (
     wheel_url,
 )
 from edgepack.models.record import ModelRecord
+from edgepack.oci.descriptor import encode_document
 from edgepack.oci.platform import Platform
 from edgepack.resolve.lock import PlatformLock
 from edgepack.signing.payload import encode_readable
@@ -67,7 +68,7 @@ def sbom_document(ingredients: Ingredients, platform: Platform, index: str, mani
         "components": components,
         "dependencies": [{"ref": image, "dependsOn": sorted(refs)}, *({"ref": ref} for ref in sorted(refs))],
     }
-    content = hashlib.sha256(encode_readable(document)).hexdigest()
+    content = hashlib.sha256(encode_document(document)).hexdigest()
     document["serialNumber"] = f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, content)}"
     return encode_readable(document)
 

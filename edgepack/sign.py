@@ -77,6 +77,17 @@ def check_remote(registry: Registry, digest: str, key: PublicKey) -> CheckedDocu
     return CheckedDocuments(signed.documents, signed)
 
 
+def attached_to(place: Path | Registry, digest: str) -> Attached:
+    """What hangs on the image `digest` that a layout or a repository has.
+
+    Raises:
+        RemoteError, DamagedDataError: it cannot be read.
+    """
+    if isinstance(place, Path):
+        return _attached(place)
+    return pull_attachments(place, place.manifest(digest)[1])
+
+
 def _check_beside(layout: Path, attached: Attached) -> tuple[str, ...]:
     """The documents that a build has left beside its image, sound; none for other images."""
     return check_documents(layout.parent, attached) if attached.attachments and layout.name == "image" else ()

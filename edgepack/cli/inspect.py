@@ -25,17 +25,27 @@ _MOST_SHOWN = 20
 @click.command("inspect")
 @click.argument("target", metavar="DIR|REF")
 @click.option("--diff", "former", metavar="DIR|REF", help="Compare with this image: what a device that runs it pulls.")
+@click.option("--provenance", is_flag=True, help="Show who built the image, and from which inputs, with their hashes.")
 @click.option("--files", is_flag=True, help="With --diff: also which files differ; reads the layers that differ.")
 @insecure_option
 @pass_session
-def inspect_command(session: Session, target: str, former: str | None, files: bool, insecure: bool) -> None:
+def inspect_command(
+    session: Session, target: str, former: str | None, provenance: bool, files: bool, insecure: bool
+) -> None:
     """Show the platforms, layers, sizes and digests of an image, or with --diff what differs from another.
 
     It is in DIR (a layout, or a build's output), or in a registry: REGISTRY/NAME[:TAG][@DIGEST].
     """
     if files and former is None:
         raise click.UsageError("--files needs --diff.")
+    if provenance and former is not None:
+        raise click.UsageError("--provenance and --diff exclude each other.")
     with _opened(session, target, insecure=insecure) as new:
+        if provenance:
+            from edgepack.cli.provenance_output import show_provenance
+
+            show_provenance(session, new.place, new.content.index.digest)
+            return
         if former is None:
             _show(session, new)
             return

@@ -162,3 +162,14 @@ def test_provenance_names_every_input(signed: Project) -> None:
     }
     assert any(name.endswith("_arm64.deb") for name in names)
     assert str(signed.folder) not in json.dumps(statement)
+
+
+def test_provenance_is_shown(signed: Project) -> None:
+    text = signed.run("inspect", "dist", "--provenance", code=0).stdout
+    assert "builder  urn:edgepack:builder:oci edgepack " in text
+    assert "asked    models: tiny:1" in text
+    assert "  models/tiny/1/weights.bin" in text
+    statement = json.loads(signed.run("--json", "inspect", "dist", "--provenance", code=0).stdout)
+    assert statement == dist(signed, "provenance.json")
+    shutil.copytree(signed.folder / "dist" / "image", signed.folder / "bare")
+    assert "no provenance" in signed.run("inspect", "bare", "--provenance", code=2).stderr
