@@ -36,6 +36,11 @@ _LOG_OPTIONS = {"max-size": "4m", "max-file": "4"}
 class ContainerRunner:
     """See `runner.Runner`."""
 
+    def check(self) -> None:
+        """An engine answers."""
+        with _engine():
+            pass
+
     def start(self, life: Life) -> None:
         """Load the image, create the container, put in what is newer than the image, start it."""
         from docker.errors import APIError

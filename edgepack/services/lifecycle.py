@@ -91,6 +91,7 @@ def deploy(
         if old is not None and old.request.runner != request.runner:
             _end(shop, old)
             old = replace(old, instance=None, port=None)
+        shop.runners[request.runner].check()
         _check_port(shop, request, old)
         keys = (request.keys or _keys_of(shop, old) or make_keys()) if request.needs_key else None
         now = _now()
@@ -198,7 +199,6 @@ def _bring_up(
     store.write(stored)
     try:
         runner.start(life)
-        store.write(stored)
         runner.sweep(place, life.id)
         if wish.wait:
             port = wait_until_ready(runner, life, wish.ready_s, voice)

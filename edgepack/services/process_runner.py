@@ -56,6 +56,9 @@ class ProcessRunner:
         self._compiled = roots / "compiled"
         self._unpack = unpack
 
+    def check(self) -> None:
+        """Processes can always be started."""
+
     def start(self, life: Life) -> None:
         """Unpack what is not there, and start the keeper, which starts the service."""
         folder = life.folder

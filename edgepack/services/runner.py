@@ -59,6 +59,9 @@ class Output:
 class Runner(Protocol):
     """What `process_runner` and `container_runner` do. Everything is by the service's folder and the life's id."""
 
+    def check(self) -> None:
+        """Raises RemoteError where it could run nothing now."""
+
     def start(self, life: Life) -> None:
         """Begin a life; on return it exists. Raises InputError or RemoteError, and then nothing is left of it."""
 
