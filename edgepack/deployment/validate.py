@@ -55,15 +55,16 @@ def errors(found: Iterable[Problem]) -> tuple[Problem, ...]:
 def _found(manifest: Manifest) -> Iterator[Problem]:
     """A twin's general limit is left out where a rule before it objects to the same place."""
     told: set[tuple[str, str | None, str]] = set()
-    refused: set[str] = set()
+    refused: set[tuple[str, bool]] = set()
     for rule in RULES:
         for problem in rule(manifest):
             key = (problem.pointer, problem.inner, problem.message)
-            if key in told or (problem.rule.startswith("twin-") and problem.pointer in refused):
+            place = (problem.pointer, problem.on_key)
+            if key in told or (problem.rule.startswith("twin-") and place in refused):
                 continue
             told.add(key)
             if problem.severity == "error":
-                refused.add(problem.pointer)
+                refused.add(place)
             yield problem
 
 

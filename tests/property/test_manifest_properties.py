@@ -1,14 +1,17 @@
 """createOptions survive the cut, and the manifest check survives any document."""
 
+import contextlib
 import json
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgepack.deployment.create_options import chunk, join, merge, minified, parse
+from edgepack.deployment.create_options import chunk, join, merge, minified, parse, read_options
+from edgepack.deployment.loose_json import strict_json
 from edgepack.deployment.manifest import ModuleSpec, deployment_manifest
 from edgepack.deployment.validate import problems
+from edgepack.errors import InputError
 
 KEYS = st.one_of(
     st.text(max_size=8),
@@ -53,6 +56,23 @@ def test_what_is_cut_is_put_together_again(text: str, size: int) -> None:
 @given(JSON_OBJECTS)
 def test_options_survive_the_way_to_the_agent(options: dict[str, Any]) -> None:
     assert parse(join(chunk(minified(options), 20 if len(minified(options)) < 2000 else 512))) == options
+
+
+@given(JSON_OBJECTS, st.sampled_from([None, 1]), st.booleans())
+def test_json_is_what_the_agent_reads_as_it_is(options: dict[str, Any], indent: int | None, ascii_only: bool) -> None:
+    text = json.dumps(options, indent=indent, ensure_ascii=ascii_only)
+    assert strict_json(text) == (text, list(range(len(text) + 1)), ())
+
+
+@given(st.text("{}[]\"':,/*\\\n ab1$", max_size=60) | st.text(max_size=40))
+def test_any_text_is_made_json_or_left_wrong(text: str) -> None:
+    strict, origins, oddities = strict_json(text)
+    assert len(origins) == len(strict) + 1
+    assert origins == sorted(origins)
+    assert all(0 <= origin <= len(text) for origin in origins)
+    assert oddities or "\\'" in text or strict == text
+    with contextlib.suppress(InputError):
+        assert read_options(text).oddities in ((), oddities)
 
 
 @given(JSON_OBJECTS, JSON_OBJECTS)

@@ -141,7 +141,7 @@ def test_expectations_that_do_not_hold_are_exit_code_3(tmp_path: Path) -> None:
     done = simulate(tmp_path, "--scenario", "much.yaml")
     assert done.returncode == 3
     assert "not as expected: sent is " in done.stderr
-    assert "expected 100000 to inf" in done.stderr
+    assert "expected at least 100000" in done.stderr
 
 
 @pytest.mark.parametrize(

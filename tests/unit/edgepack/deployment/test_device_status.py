@@ -51,6 +51,11 @@ def status(*arguments: Any, **more: Any) -> DeviceStatus:
     return device_status("edge-1", twin(*arguments, **more))
 
 
+def test_a_status_in_another_case_is_the_same_wish() -> None:
+    found = status(wanted={"scorer": module("a:1", status="Running", restartPolicy="Always")})
+    assert (found.state, found.reasons) == ("applied", ())
+
+
 def test_all_as_wanted_is_applied() -> None:
     found = status()
     assert (found.state, found.reasons) == ("applied", ())

@@ -343,6 +343,11 @@ def test_depth() -> None:
     assert [problem.rule for problem in problems(changed((TWIN, {"a": [nested(9)]})))] == ["twin-depth"]
 
 
+def test_a_key_and_its_value_are_both_told() -> None:
+    found = problems(changed((TWIN, {"a\ud800": "x\udc00"})))
+    assert [problem.rule for problem in found] == ["twin-key", "twin-value"]
+
+
 def test_the_size_of_a_twin() -> None:
     assert twin_bytes({"ab": "cd\n", "ä": [1, True, None, 1.5]}) == 2 + 2 + 2 + 8 + 4 + 8
 
