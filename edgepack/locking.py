@@ -4,22 +4,23 @@ A lock is used as long as what was asked for is unchanged; `update` makes it ane
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from packaging.utils import parse_wheel_filename
 
 from edgepack.base.base_image import SuppliedPackage
-from edgepack.base_changes import base_changes
 from edgepack.base_locking import LockedBase, find_base, supplied_versions, supplies_of, with_supplied
 from edgepack.download import Downloader
-from edgepack.errors import InputError
+from edgepack.errors import DamagedDataError, InputError
 from edgepack.files import write_file
+from edgepack.lock_changes import asked_lines, change_lines, lock_changes, stale_reasons
 from edgepack.oci.platform import Platform
 from edgepack.project import Recipe
-from edgepack.resolve.conda_env import PackageRequests, with_requirements
 from edgepack.resolve.lock import PlatformLock, Wheel, digest_inputs
 from edgepack.resolve.lock_file import encode_lock, parse_lock
+from edgepack.resolve.package_requests import PackageRequests, with_requirements
 
 ONNX_REQUIREMENTS = ("onnxruntime>=1.20", "numpy>=1.26")
 
@@ -54,10 +55,12 @@ def locks_for(
     without_security: bool = False,
     insecure: bool = False,
     say: Callable[[str], None] = lambda _text: None,
+    tell_changes: Callable[[dict[str, Any]], None] = lambda _changes: None,
 ) -> Mapping[Platform, PlatformLock]:
     """One lock for each platform of the recipe, from its file or made now; new ones are written to their files.
 
-    `update_base` takes the base as it is now and says what changed; the packages stay if they fit it.
+    `update_base` takes the base as it is now; the packages stay if they fit it. Locks that are made anew in place of
+    others are compared with them: `say` gets lines, `tell_changes` what `lock_changes.lock_changes` gives.
 
     Raises:
         InputError: the packages cannot be resolved, or `frozen` and the files do not answer what is asked for.
@@ -69,29 +72,37 @@ def locks_for(
     if present is not None and not update_base:
         return present
     if frozen:
-        names = ", ".join(str(lock_path(recipe, platform)) for platform in recipe.platforms)
-        raise InputError(
-            f"--locked: {names} are missing or were made for other packages, another base or other platforms; "
-            "make them anew with --lock"
-        )
-    former = _read_former(recipe) if update_base and present is None else present
+        raise _out_of_date(recipe, requests)
+    former = present or _read_former(recipe)
     say("Looking for a newer base ..." if present else "Resolving packages and base ...")
     base = find_base(recipe, requests.system, downloader, without_security=without_security, insecure=insecure)
     made = _kept_packages(base, present, requests) if present else None
     if made is None:
         made = _resolve_packages(recipe, base, requests, downloader, offline)
-    locks = _locks_of(recipe, *made, inputs, without_security=without_security)
-    if former is not None:
-        for line in base_changes(former, locks):
+    locks = _locks_of(recipe, *made, inputs, asked_lines(requests), without_security=without_security)
+    if former:
+        changes = lock_changes(former, locks)
+        tell_changes(changes)
+        for line in change_lines(changes) or ["The locks have not changed"]:
             say(line)
     for platform, lock in locks.items():
         write_file(lock_path(recipe, platform), encode_lock(lock, lock.target(platform).marker).encode())
     return locks
 
 
+def _out_of_date(recipe: Recipe, requests: PackageRequests) -> InputError:
+    reasons = stale_reasons(_read_former(recipe), recipe.platforms, recipe.base, asked_lines(requests))
+    reasons = reasons or ["what is asked for has changed since the locks were made"]
+    names = ", ".join(str(lock_path(recipe, platform)) for platform in recipe.platforms)
+    return InputError(
+        f"--locked: {names}: out of date; make them anew with --lock\n" + "\n".join(f"  {reason}" for reason in reasons)
+    )
+
+
 def _inputs(recipe: Recipe, requests: PackageRequests, *, without_security: bool) -> dict[str, Any]:
-    asked = {"requirements": requests.requirements, "options": requests.options, "base": recipe.base}
-    asked |= {"system": requests.system} if requests.system else {}
+    asked: dict[str, Any] = {"requirements": requests.requirements, "options": requests.options, "base": recipe.base}
+    more: dict[str, Any] = {"system": requests.system, "constraints": requests.constraints, "hashes": requests.hashes}
+    asked |= {key: value for key, value in more.items() if value}  # only those, so that former locks stay good
     return asked | ({"without-security": True} if without_security else {})
 
 
@@ -116,8 +127,9 @@ def _read_former(recipe: Recipe) -> dict[Platform, PlatformLock]:
     found = {}
     for platform in recipe.platforms:
         path = lock_path(recipe, platform)
-        if path.is_file():
-            found[platform] = parse_lock(path.read_text(encoding="utf-8", errors="replace"), str(path))
+        with suppress(DamagedDataError):  # it is about to be made anew
+            if path.is_file():
+                found[platform] = parse_lock(path.read_text(encoding="utf-8", errors="replace"), str(path))
     return found
 
 
@@ -160,6 +172,7 @@ def _locks_of(
     wheels: Mapping[Platform, tuple[Wheel, ...]],
     supplied: Mapping[Platform, tuple[SuppliedPackage, ...]],
     inputs: str,
+    asked: tuple[str, ...],
     *,
     without_security: bool,
 ) -> dict[Platform, PlatformLock]:
@@ -182,6 +195,7 @@ def _locks_of(
             supplied[platform],
             without_security,
             base.added(platform),
+            asked,
         )
         for platform in recipe.platforms
     }

@@ -123,7 +123,8 @@ def lock_base(
 ) -> dict[Platform, tuple[DebPackage, ...]]:
     """The packages of the base for each platform, as the archive has them now.
 
-    `system` names more Debian packages to start from, `supplied` those for one platform alone.
+    `system` names more Debian packages to start from (of `a|b` the first that is there), `supplied` those for one
+    platform alone.
 
     Raises:
         InputError: one of them is not in the archive.
@@ -131,7 +132,8 @@ def lock_base(
     """
     locked = {}
     for platform, lists in archive.lists.items():
-        asked = (*system, *supplied.get(platform, ()))
+        chosen = (_first_there(name.split("|"), lists) for name in system)
+        asked = (*chosen, *supplied.get(platform, ()))
         left_out = (EXCLUDED | PYTHON_ITSELF) - set(asked)
         locked[platform] = close_dependencies((*archive.release.seeds, *asked), lists, left_out)
     versions: dict[str, dict[str, str]] = {}
@@ -150,6 +152,10 @@ def lock_base(
             f"{'; '.join(mixed)}; {_LATER}"
         )
     return locked
+
+
+def _first_there(names: Sequence[str], lists: PackageLists) -> str:
+    return next((name for name in names if lists.find(name)), names[0])
 
 
 def fetch_base(package: DebPackage, mirror: Mirror, downloader: Downloader) -> Path:

@@ -312,5 +312,5 @@ def test_modules_and_public_definitions_say_what_they_are(name: str) -> None:
 
 def test_agent_requirements_are_those_of_the_distribution() -> None:
     project = (ROOT / "pyproject.toml").read_text()
-    for line in (ROOT / "device_agent" / "requirements.txt").read_text().split():
+    for line in (ROOT / "device_agent" / "requirements.txt").read_text().splitlines():
         assert f'"{line}"' in project

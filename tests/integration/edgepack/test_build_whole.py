@@ -220,9 +220,24 @@ def test_locked_without_a_lock_or_with_an_old_one(project: Project, warm: Projec
     assert "--lock" in done.stderr
     conda = warm.folder / "conda.yml"
     conda.write_text(conda.read_text().replace("- plain", "- plain==2.0"))
-    assert "made for other packages" in warm.run("build", "--locked", code=2).stderr
+    assert "plain in the lock, plain==2.0 asked for" in warm.run("build", "--locked", code=2).stderr
     warm.build()
     warm.build("--locked")
+
+
+def test_lock_tells_what_changed(warm: Project) -> None:
+    former = warm.folder / "pylock.linux-arm64.toml"
+    former.write_text(former.read_text().replace('version = "2.0"', 'version = "1.0"', 1))
+    done = warm.run("--json", "build", "--lock", code=0)
+    (name, change), *others = json.loads(done.stdout)["lock_changes"].items()
+    assert (name, others) == ("linux/arm64", [])
+    ((package, versions),) = change["changed"].items()
+    assert versions == ["1.0", "2.0"]
+    assert f"{package}: 1.0 -> 2.0 (linux/arm64)" in done.stderr
+    again = warm.run("--json", "build", "--lock", code=0)
+    assert json.loads(again.stdout)["lock_changes"] == {}
+    assert "The locks have not changed" in again.stderr
+    assert "lock_changes" not in json.loads(warm.run("--json", "build", code=0).stdout)
 
 
 def test_wheels_in_a_folder_beside_the_conda_file(project: Project, world: World) -> None:
