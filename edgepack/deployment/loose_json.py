@@ -36,10 +36,10 @@ def strict_json(text: str) -> StrictText:
     written: list[str] = []
     origins: list[int] = []
     oddities: dict[str, None] = {}
-    comma_at = -1
+    held: list[tuple[str, int]] = []  # a comma and the blanks behind it, until what follows is known
 
     def write(piece: str, at: int) -> None:
-        """A piece whose characters stand one after the other from `at`, or all there."""
+        """A piece whose characters stand one after the other from `at`."""
         written.append(piece)
         origins.extend(range(at, at + len(piece)))
 
@@ -48,15 +48,18 @@ def strict_json(text: str) -> StrictText:
         if kind == "comment":
             oddities["comments"] = None
             continue
-        if kind != "blanks" and comma_at >= 0:
-            if found[0] in "}]":
-                oddities["a comma before a closing bracket"] = None
-            else:
-                write(",", comma_at)
-            comma_at = -1
-        if kind == "comma":
-            comma_at = at
-        elif kind == "word" and _COLON.match(text, part.end()):
+        if kind == "blanks" and held:
+            held.append((found, at))
+            continue
+        if held and found[0] in "}]":
+            oddities["a comma before a closing bracket"] = None
+            held = held[1:]
+        for piece in held:
+            write(*piece)
+        held = [(found, at)] if kind == "comma" else []
+        if held:
+            continue
+        if kind == "word" and _COLON.match(text, part.end()):
             oddities["names without quotes"] = None
             write(f'"{found}"', at)
             origins[-len(found) - 2 :] = [at, *range(at, at + len(found)), at + len(found) - 1]
@@ -68,8 +71,8 @@ def strict_json(text: str) -> StrictText:
             _write_text(found, at, written, origins)
         else:
             write(found, at)
-    if comma_at >= 0:
-        write(",", comma_at)
+    for piece in held:
+        write(*piece)
     return StrictText("".join(written), [*origins, len(text)], tuple(oddities))
 
 
@@ -94,7 +97,8 @@ def _write_text(literal: str, at: int, written: list[str], origins: list[int]) -
         origins.extend(range(at + position, at + match.start()))
         piece = escaped(match)
         written.append(piece)
-        origins.extend([at + match.start()] * len(piece))
+        start = at + match.start()
+        origins.extend(range(start, start + len(piece)) if piece == match[0] else [start] * len(piece))
         position = match.end()
     written.append(literal[position:-1])
     origins.extend(range(at + position, end - 1))
