@@ -128,7 +128,12 @@ def _build_for_edge(
         workspace=session.workspace,
     )
     made = edge_assembly(deployment, build_options, config if isinstance(config, Mapping) else None, Path.cwd())
-    settings = verb.BuildSettings(session.workspace, output, say=session.say, warn=session.warn)
+
+    def warn(text: str) -> None:
+        if not ("registryCredentials" in text and "was not replaced" in text):  # that is what is said at the end
+            session.warn(text)
+
+    settings = verb.BuildSettings(session.workspace, output, say=session.say, warn=warn)
     report = verb.build(made.assembly, settings)
     manifest = relative(output / "deployment.json")
     steps = _next_steps(report, deployment, made.variables, output)
@@ -150,7 +155,8 @@ def _next_steps(
     report: Mapping[str, Any], deployment: IotDeployment, variables: tuple[str, ...], output: Path
 ) -> list[str]:
     folder, manifest = relative(output), relative(output / "deployment.json")
-    steps = [f"edgepack simulate {manifest}", f"edgepack push {folder} {report['image']}"]
+    steps = [] if deployment.external_modules else [f"edgepack simulate {manifest}"]
+    steps.append(f"edgepack push {folder} {report['image']}")
     if variables:
         ready = relative(output / "deployment.ready.json")
         assigned = " ".join(f"{name}=..." for name in variables)
