@@ -2,8 +2,8 @@
 
 Programs are started in turns, and medians of the wall time compared. What the command line library alone costs (`import
 click`; loaded only where there is something to tell) is shown between them. Then, in this process: routed messages a
-second for one condition on properties, and the longest time that a hostile text takes to be answered as a route, as long
-as IoT Hub takes them and 100 KB. Fails above 0.3 s a check, or above 50 ms a text.
+second for one condition on properties, and the longest time that a hostile text takes to be answered as a route, as
+long as IoT Hub takes them and 100 KB. Fails above 0.3 s a check, or above 50 ms a text.
 """
 
 import argparse

@@ -159,7 +159,7 @@ def test_expectations_that_do_not_hold_are_exit_code_3(tmp_path: Path) -> None:
         (("--source", "bad.py"), "bad.py"),
         (("--host", "no-such-host.invalid"), "--host no-such-host.invalid"),
         (("--folder", "/proc/nowhere"), "/proc/nowhere cannot be made"),
-        (("--rate", "0"), "rate_per_s must be a number of 1e-06"),
+        (("--rate", "0"), "--rate must be a number of 1e-06"),
         (("--folder", "."), "is not empty, and no folder of a run"),
     ],
 )
