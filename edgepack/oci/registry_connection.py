@@ -97,7 +97,7 @@ class Connection:
         self._traced = {"trace": self._sockets.trace}
         self._client = httpx.Client(
             verify=registry_trust(self._server, insecure=insecure) if transport is None else True,
-            timeout=httpx.Timeout(120.0, connect=20.0, pool=None),
+            timeout=httpx.Timeout(120.0, connect=20.0, write=60.0, pool=None),
             headers={"Accept-Encoding": "identity", "User-Agent": f"edgepack/{__version__}"},
             transport=transport,
             mounts={f"all://{host_of(self._server)}": None}

@@ -4,7 +4,7 @@ import pytest
 
 from edgepack.errors import InputError
 from edgepack.oci.platform import AMD64, ARM64, parse_platforms
-from edgepack.oci.reference import ImageReference, parse_image_reference
+from edgepack.oci.reference import ImageReference, is_loopback, parse_image_reference, parse_remote_reference
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,42 @@ def test_a_name(text: str, reference: ImageReference) -> None:
 def test_what_is_no_name(text: str) -> None:
     with pytest.raises(InputError, match="is no image name"):
         parse_image_reference(text)
+
+
+DIGEST = f"sha256:{'0' * 64}"
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "target", "server"),
+    [
+        ("python", "docker.io/library/python", "latest", "registry-1.docker.io"),
+        ("python:3.12-slim", "docker.io/library/python", "3.12-slim", "registry-1.docker.io"),
+        ("docker.io/python", "docker.io/library/python", "latest", "registry-1.docker.io"),
+        ("index.docker.io/library/python", "docker.io/library/python", "latest", "registry-1.docker.io"),
+        ("team/iris:1", "docker.io/team/iris", "1", "registry-1.docker.io"),
+        ("localhost:5000/iris", "localhost:5000/iris", "latest", "localhost:5000"),
+        (f"r.example.com/a/b@{DIGEST}", "r.example.com/a/b", DIGEST, "r.example.com"),
+        (f"r.example.com/a/b:tag@{DIGEST}", "r.example.com/a/b", DIGEST, "r.example.com"),
+    ],
+)
+def test_a_name_in_a_registry(text: str, name: str, target: str, server: str) -> None:
+    found = parse_remote_reference(text)
+    assert (found.name, found.target, found.server) == (name, target, server)
+
+
+@pytest.mark.parametrize(
+    "text", ["a@", "a@sha256:0", f"a@@{DIGEST}", f"@{DIGEST}", f"a@{DIGEST.replace('256', '512')}"]
+)
+def test_what_is_no_name_in_a_registry(text: str) -> None:
+    with pytest.raises(InputError, match="is no image name"):
+        parse_remote_reference(text)
+
+
+def test_which_registries_are_on_this_machine() -> None:
+    for server in ("localhost", "localhost:5000", "127.0.0.1", "127.8.9.1:80", "[::1]", "[::1]:5000", "a.localhost:1"):
+        assert is_loopback(server), server
+    for server in ("example.com", "10.0.0.1:5000", "localhost.example.com", "127.0.0.1.example.com", "[::2]:5000"):
+        assert not is_loopback(server), server
 
 
 def test_platforms() -> None:
