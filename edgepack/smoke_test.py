@@ -73,7 +73,6 @@ def check_image(
 
     Raises:
         DamagedDataError: the layout is damaged; nothing is run then.
-        RemoteError: the engine was lost on the way.
     """
     platforms = verify_layout(layout, diff_ids=False).platforms
     ways = ways if ways is not None else ways_to_run(layout, settings)
@@ -104,7 +103,10 @@ def ways_to_run(layout: Path, settings: CheckSettings) -> tuple[Way, ...]:
     def in_container(content: PlatformContent, requests: Sequence[bytes]) -> Trial | NotRunnable:
         if isinstance(found, NotRunnable):
             return found
-        return try_in_container(layout, content, requests, settings.time_for(content.name, found))
+        try:
+            return try_in_container(layout, content, requests, settings.time_for(content.name, found))
+        except RemoteError as error:  # such as an engine that does not know the compression
+            return NotRunnable(str(error))
 
     def as_process(content: PlatformContent, requests: Sequence[bytes]) -> Trial | NotRunnable:
         limit_s = settings.time_for(content.name, own_platform())
