@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from edgepack.oci import blob_places
-from edgepack.oci.blob_places import BlobPlaces
+from edgepack.oci.blob_places import MOST_ENTRIES, BlobPlaces
 
 A, B = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
 
@@ -25,8 +24,7 @@ def test_two_processes_do_not_lose_each_others_notes(tmp_path: Path) -> None:
 
 
 def test_only_the_newest_are_kept(tmp_path: Path) -> None:
-    blob_places_before = blob_places.MOST_ENTRIES
-    digests = [f"sha256:{number:064x}" for number in range(blob_places_before + 10)]
+    digests = [f"sha256:{number:064x}" for number in range(MOST_ENTRIES + 10)]
     BlobPlaces(tmp_path, "r").note(digests, "x")
     places = BlobPlaces(tmp_path, "r")
     assert places.source(digests[9], "") is None
