@@ -95,5 +95,9 @@ def parse_statement(content: bytes, where: str) -> Statement:
 
 
 def encode_readable(document: Any) -> bytes:
-    """The JSON text of a document that people read, too: sorted keys, two spaces."""
-    return (json.dumps(document, indent=2, sort_keys=True) + "\n").encode()
+    """The JSON text of a document that people read, too: sorted keys, no spaces, a line for each object in a list.
+
+    Each build has its own, pushed with the image: small counts.
+    """
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return (text.replace('},{"', '},\n{"') + "\n").encode()  # a quote in a string has a backslash before it
