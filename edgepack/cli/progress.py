@@ -23,10 +23,18 @@ def transfer_bars(session: Session, title: str) -> Iterator[tuple[Watch, Callabl
         return
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+    from rich.table import Column
 
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as progress:
+    columns = (
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, ratio=1)),
+        BarColumn(bar_width=20),
+        DownloadColumn(table_column=Column(no_wrap=True)),
+        TransferSpeedColumn(table_column=Column(no_wrap=True)),
+    )
+    with Progress(
+        *columns, console=console, transient=True, expand=True, redirect_stdout=False, redirect_stderr=False
+    ) as progress:
         yield (
             _Bars(progress, title),
             lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True),
@@ -75,5 +83,5 @@ class _Bars:
         self._progress.update(
             self._whole,
             completed=sum(self._moved.values()),
-            description=f"{self._title}, {self._ended} of {self._count}",
+            description=f"{self._ended} of {self._count}: {self._title}",
         )
