@@ -6,6 +6,8 @@ import pytest
 
 from edgepack.errors import DamagedDataError, RemoteError
 from edgepack.oci.layout import blob_path
+from edgepack.oci.validate import verify_layout
+from edgepack.pull import pull_image
 from edgepack.push import push_image
 from tests.fakes.fake_registry import CUTS, Answer, FakeRegistry, Settings
 from tests.fakes.registry_world import assert_stored, client, tree_of, write_image
@@ -37,6 +39,23 @@ def test_a_push_survives_any_one_fault(layout: Path, tmp_path: Path, fault: str,
             fake.faults[number] = FAULTS[fault]
             push_image(layout, registry, cache=tmp_path / str(number))
             assert_stored(fake, layout)
+
+
+@pytest.mark.parametrize("fault", ["cut before", "cut answer", "500"])
+def test_a_pull_survives_any_one_fault(layout: Path, tmp_path: Path, fault: str) -> None:
+    with FakeRegistry() as fake:
+        with client(fake) as registry:
+            push_image(layout, registry, cache=tmp_path / "cache")
+        before = len(fake.asked)
+        with client(fake) as registry:
+            pull_image(registry, tmp_path / "0", cache=tmp_path / "cache")
+        count = len(fake.asked) - before
+        assert count == 10  # the probe, three documents, six blobs
+        for number in range(1, count + 1):
+            fake.faults = {len(fake.asked) + number: FAULTS[fault]}
+            with client(fake) as registry:
+                pull_image(registry, tmp_path / str(number), cache=tmp_path / "cache")
+            assert verify_layout(tmp_path / str(number)).index.digest == tree_of(layout).root.digest
 
 
 @pytest.mark.parametrize("fault", ["cut before", "cut within", "cut after", "500"])
