@@ -92,7 +92,14 @@ class ProcessRunner:
         variables = {**os.environ, MARK: mark_of(life.place) + life.id}
         with (life.folder / "log" / "service.log").open("ab") as log:
             done = subprocess.run(
-                command, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", check=False
+                command,
+                env=variables,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                start_new_session=True,
+                check=False,
             )
         deadline_s = time.monotonic() + _KEEPER_STARTS_S
         while not (life.folder / "process.json").exists():
