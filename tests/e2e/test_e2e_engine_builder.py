@@ -178,7 +178,6 @@ def test_a_wrong_number(changed: Project) -> None:
     report = json.loads((changed.folder / "dist" / "build.json").read_text())
     assert report["check"]["test/builders:1"]["linux/amd64"]["result"] == "failed"
     changed.run("verify", "dist")
-    changed.run(*ONLY, "--check-tolerance", "0.2")
 
 
 @pytest.mark.parametrize(
@@ -220,15 +219,14 @@ def test_a_dockerfile_of_ones_own(project: Project, tmp_path: Path) -> None:
     )
     (own.folder / "Dockerfile").write_text(text)
     build = ("build", "--builder", "docker", "--dockerfile", "Dockerfile", "--build-network", "none")
-    report = json.loads(own.run(*build).stdout)
+    report = json.loads(own.run(*build, "--platform", "linux/arm64").stdout)
     layout = own.folder / "dist" / "image"
-    for platform, machine in (("linux/amd64", "x86_64"), ("linux/arm64", "aarch64")):
-        tree = tree_of(layout, choose_platform(layout, platform))
-        assert tree["opt/made"][-1] == hashlib.sha256(machine.encode()).hexdigest()
-        assert tree["opt/extra.txt"][-1] == hashlib.sha256(b"copied").hexdigest()
-        kinds = [layer["kind"] for layer in report["platforms"][platform]["layers"]]
-        assert kinds[:3] == ["base", "step", "step"]
-        assert kinds[-1] == "script"
+    tree = tree_of(layout, choose_platform(layout, "linux/arm64"))
+    assert tree["opt/made"][-1] == hashlib.sha256(b"aarch64").hexdigest()
+    assert tree["opt/extra.txt"][-1] == hashlib.sha256(b"copied").hexdigest()
+    kinds = [layer["kind"] for layer in report["platforms"]["linux/arm64"]["layers"]]
+    assert kinds[:3] == ["base", "step", "step"]
+    assert kinds[-1] == "script"
 
 
 def test_a_step_that_fails_is_named(project: Project, tmp_path: Path) -> None:
