@@ -1,4 +1,4 @@
-"""Bytes become requests, one connection's: httptools (llhttp) parses, this counts and names. Touches no socket.
+"""Bytes become requests, one connection's: a parser (`http_parser`) parses, this counts and names. Touches no socket.
 
 A head may be `head_bytes` long, and so may what stands between two pieces of a body, or after it: chunk extensions and
 trailers. Trailers are dropped (RFC 9110, section 6.5.1). No other protocol is spoken here: of a request that offers
@@ -10,8 +10,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-import httptools
-
+from device_agent import http_parser
 from device_agent.http_message import (
     WRONG_METHOD_TEXT,
     HeaderList,
@@ -40,7 +39,7 @@ class RequestReader:
         self._reader = reader
         self._client = client
         self._most_bytes = head_bytes
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser = http_parser.HttpRequestParser(self)
         self._url = b""
         self._headers: HeaderList = []
         self._offer = b""
@@ -58,11 +57,11 @@ class RequestReader:
         try:
             while data:
                 data = self._parse(data)
-        except httptools.HttpParserCallbackError:
+        except http_parser.HttpParserCallbackError:
             _LOG.exception("A request could not be taken")
             return 500, INTERNAL_ERROR_TEXT
-        except httptools.HttpParserError as error:
-            if isinstance(error, httptools.HttpParserInvalidMethodError) and _METHOD.match(data):
+        except http_parser.HttpParserError as error:
+            if isinstance(error, http_parser.HttpParserInvalidMethodError) and _METHOD.match(data):
                 return 405, WRONG_METHOD_TEXT
             return 400, "The request is not valid HTTP/1.1."
         if self.in_request and not self._has_begun:
@@ -79,8 +78,8 @@ class RequestReader:
         """Parse `data`; what is to be parsed next."""
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._parser = httptools.HttpRequestParser(self)
+        except http_parser.HttpParserUpgrade as upgrade:
+            self._parser = http_parser.HttpRequestParser(self)
             offer, self._offer = self._offer, b""
             return offer + data[upgrade.args[0] :] if offer else b""
         return b""

@@ -14,10 +14,8 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
-
-import uvloop
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from device_agent import __version__
 from device_agent.access_keys import AccessKeys
@@ -64,7 +62,16 @@ class Start(NamedTuple):
 
 def serve(start: Start) -> int:
     """Serve until a signal comes; return the exit code."""
-    return uvloop.run(_serve(start))
+    return _run(_serve(start))
+
+
+def _run(serving: Coroutine[Any, Any, int]) -> int:
+    """On libuv's loop where it is installed: it has no build for 32-bit ARM."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(serving)
+    return uvloop.run(serving)
 
 
 async def _serve(start: Start) -> int:

@@ -14,8 +14,7 @@ import json
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-import httptools
-
+from device_agent import http_parser
 from device_agent.messages.transport import Loss
 
 TIMEOUT_S = 10.0
@@ -80,7 +79,7 @@ class WorkloadClient:
             raise self._failure(Loss.SILENT, f"did not answer {path} within {self._timeout_s:g} s") from None
         except OSError as error:
             raise self._failure(Loss.UNREACHABLE, f"cannot be reached: {error.strerror or error}") from error
-        except httptools.HttpParserError:
+        except http_parser.HttpParserError:
             raise self._failure(Loss.REFUSED, f"answered {path} with what is no HTTP") from None
         if not answer.is_complete:
             raise self._failure(Loss.CLOSED, f"closed the connection without a whole answer to {path}")
@@ -121,10 +120,10 @@ class WorkloadClient:
 
 
 class _Answer:
-    """An HTTP response, as httptools reports it."""
+    """An HTTP response, as the parser reports it."""
 
     def __init__(self) -> None:
-        self.parser = httptools.HttpResponseParser(self)
+        self.parser = http_parser.HttpResponseParser(self)
         self.body = bytearray()
         self.is_complete = False
 
