@@ -33,20 +33,20 @@ class Project:
         chance = random.Random(1)  # noqa: S311 - no secret
         self.large = bytearray(chance.randbytes(LARGE_BYTES))
         self.many = [bytearray(chance.randbytes(FILE_BYTES)) for _ in range(FILES)]
-        self.register()
+        self.register("large")
+        self.register("many")
         project = self.folder / "edgepack.yaml"
         project.write_text(project.read_text().replace("- digits\n", "- digits\n- large\n- many\n"))
         self.set_package("old")
 
-    def register(self) -> None:
-        """Register both large models anew."""
-        (self.folder / "large.bin").write_bytes(self.large)
+    def register(self, name: str) -> None:
+        """Register one of the large models anew."""
+        (self.folder / "large").write_bytes(self.large)
         many = self.folder / "many"
         many.mkdir(exist_ok=True)
         for number, content in enumerate(self.many):
             (many / f"part-{number:02}").write_bytes(content)
-        for name, path in (("large", "large.bin"), ("many", "many")):
-            run([EDGEPACK, "model", "register", "-n", name, "-p", path], cwd=self.folder)
+        run([EDGEPACK, "model", "register", "-n", name, "-p", name], cwd=self.folder)
 
     def set_package(self, which: str) -> None:
         """Ask for one of two versions of a small package."""
@@ -85,13 +85,13 @@ def changed(folder: Path) -> Iterator[Project]:
     with tempfile.TemporaryDirectory(dir=folder.parent, ignore_cleanup_errors=True) as place:
         copy = Path(place, "project")
         run(["cp", "-al", folder, copy])
-        for name in ("score.py", "conda.yml", "edgepack.yaml", "large.bin", "many"):  # files that changes write to
+        for name in ("score.py", "conda.yml", "edgepack.yaml", "large", "many"):  # files that changes write to
             path = copy / name
             (shutil.rmtree if path.is_dir() else os.unlink)(path)
             run(["cp", "-a", folder / name, path])
         project = Project.__new__(Project)
         project.folder, project._installation = copy, None
-        project.large = bytearray((copy / "large.bin").read_bytes())
+        project.large = bytearray((copy / "large").read_bytes())
         project.many = [bytearray((copy / "many" / f"part-{number:02}").read_bytes()) for number in range(FILES)]
         yield project
 
@@ -112,14 +112,14 @@ def change_package(project: Project, _folder: Path) -> tuple[str, ...]:
 def change_large_model(project: Project, _folder: Path) -> tuple[str, ...]:
     """One byte of the large model, registered as its next version."""
     project.large[LARGE_BYTES // 2] ^= 1
-    project.register()
+    project.register("large")
     return ()
 
 
 def change_one_of_many(project: Project, _folder: Path) -> tuple[str, ...]:
     """One byte of one file of the model of many, registered as its next version."""
     project.many[17][0] ^= 1
-    project.register()
+    project.register("many")
     return ()
 
 

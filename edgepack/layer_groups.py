@@ -75,7 +75,7 @@ def wheel_layers(wheels: Sequence[Wheel]) -> list[tuple[str, tuple[Wheel, ...]]]
 
 
 def model_layers(models: Sequence[ModelRecord]) -> Iterator[ModelLayer]:
-    """The models' files by layer, and last the links to models that are in several.
+    """The models' files by layer, those of the model that is named last on top, and then links to models in several.
 
     A new version of a model has another folder, but most of its files may be the same. So a model in several layers is
     kept in a folder without the version, to which the usual one is a link: then only what differs is a new layer.
@@ -86,7 +86,9 @@ def model_layers(models: Sequence[ModelRecord]) -> Iterator[ModelLayer]:
         for model in models
         for file in model.files
     }
+    places = {model.id: number for number, model in enumerate(models)}
     groups = group_names({name: file.size_bytes for name, (_, file) in files.items()}, MOST_MODEL_LAYERS)
+    groups.sort(key=lambda names: max(places[files[name][0].id] for name in names))
     spread = Counter(model for names in groups for model in {files[name][0].name for name in names})
     linked = {name for name, count in spread.items() if uses[name] == 1 and count > 1}
     for names in groups:

@@ -36,7 +36,7 @@ class FileChanges:
 
 @dataclass(frozen=True, slots=True)
 class PlatformDifference:
-    """One platform's image against its former one. `documents_bytes` are manifest and configuration, if they differ."""
+    """One platform's image against its former one. `documents_bytes`: index, manifest and configuration that differ."""
 
     platform: str
     layers: tuple[LayerDifference, ...]
@@ -110,7 +110,7 @@ def image_difference(
         old.index.digest,
         new.index.digest,
         tuple(
-            _platform_difference(former[name], platform, (files or {}).get(name))
+            _platform_difference(former[name], platform, index_bytes, (files or {}).get(name))
             for name, platform in present.items()
             if name in former
         ),
@@ -136,7 +136,9 @@ def file_changes(old: Mapping[str, str], new: Mapping[str, str]) -> FileChanges:
     )
 
 
-def _platform_difference(old: PlatformContent, new: PlatformContent, files: FileChanges | None) -> PlatformDifference:
+def _platform_difference(
+    old: PlatformContent, new: PlatformContent, index_bytes: int, files: FileChanges | None
+) -> PlatformDifference:
     before, after = (each.document()["layers"] for each in (old, new))
     known = [layer["digest"] for layer in before]
     layers: list[LayerDifference] = []
@@ -147,7 +149,7 @@ def _platform_difference(old: PlatformContent, new: PlatformContent, files: File
         layers.append(_layer_difference(layer, state))
     present = {layer["digest"] for layer in after}
     gone = tuple(_layer_difference(layer, "new") for layer in before if layer["digest"] not in present)
-    return PlatformDifference(new.name, tuple(layers), gone, _documents_bytes(old, new), files)
+    return PlatformDifference(new.name, tuple(layers), gone, index_bytes + _documents_bytes(old, new), files)
 
 
 def _layer_difference(layer: Mapping[str, Any], state: State) -> LayerDifference:

@@ -213,6 +213,14 @@ def test_a_model_in_several_layers_is_reached_by_a_link() -> None:
     assert links == FileContent((), (("var/azureml-app/azureml-models/m/7", "../../.azureml-models/m"),))
 
 
+def test_the_model_that_is_named_last_lies_on_top() -> None:
+    one, other = model("one", 1, *files_of(GROUP_BYTES, 1)), model("other", 1, *files_of(GROUP_BYTES))
+    for first, last in ((one, other), (other, one)):
+        contents = list(model_layers(first, last).values())[:-1]
+        names = [path.split("/")[3] for content in contents for path, *_ in content.files]
+        assert names == sorted(names, key=[first.name, last.name].index)
+
+
 def test_two_versions_of_a_model_are_both_in_their_usual_folders() -> None:
     found = model_layers(*(model("m", version, *files_of(GROUP_BYTES, GROUP_BYTES)) for version in (1, 2)))
     assert len(found) == 4

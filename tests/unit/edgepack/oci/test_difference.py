@@ -49,7 +49,7 @@ def test_a_layer_in_the_middle(maker: ImageMaker) -> None:
     assert [layer.digest for layer in platform.gone] == [old.platforms[0].layers[1].digest]
     manifest, config = new.platforms[0].descriptor.size, new.platforms[0].config_size
     assert config > 100
-    assert platform.pull_bytes == model.size_bytes + manifest + config
+    assert platform.pull_bytes == model.size_bytes + manifest + config + new.index.size
     assert platform.pull_by_place_bytes == platform.pull_bytes + script.size_bytes
     assert platform.document()["size_bytes"] == base.size_bytes + model.size_bytes + script.size_bytes
     documents = sum(each.descriptor.size + each.config_size for each in new.platforms)
