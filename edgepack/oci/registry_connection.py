@@ -198,7 +198,7 @@ class Connection:
         while True:
             if self._is_closed.is_set():
                 raise RemoteError(f"{call.what}: stopped", retryable=False)
-            self._refuse_downgrade(call.what, url, own)
+            self._refuse_plain(call.what, url)
             authorization = self._access.header(call.scopes) if origin_of(url) == own else None
             headers = {**call.headers, **({"Authorization": authorization} if authorization else {})}
             request = self._client.build_request(
@@ -233,14 +233,14 @@ class Connection:
             raise RemoteError(f"{what}: {self.host} sends on to {error}", retryable=False) from error
         return url
 
-    def _refuse_downgrade(self, what: str, url: str, own: tuple[str, str, int]) -> None:
+    def _refuse_plain(self, what: str, url: str) -> None:
+        """Refuse plain HTTP to where the registry sends a client, by the same rule as to the registry itself."""
         scheme, host, _ = origin_of(url)
-        if scheme == "https" or own[0] == "http" or is_loopback(host):
-            return
-        raise RemoteError(
-            f"{what}: {self.host} sends on to {scheme}://{host}, which is not encrypted; --insecure allows it",
-            retryable=False,
-        )
+        if scheme != "https" and not self._insecure and not is_loopback(host):
+            raise RemoteError(
+                f"{what}: {self.host} sends on to {scheme}://{host}, which is not encrypted; --insecure allows it",
+                retryable=False,
+            )
 
     def _find_root(self) -> str:
         """`https://HOST`, or `http://HOST` where that may be and there is no TLS."""
@@ -278,7 +278,7 @@ class Connection:
         import httpx
 
         what = "signing in"
-        self._refuse_downgrade(what, url, origin_of(self._root))
+        self._refuse_plain(what, url)
         backoff = self.backoff()
         while True:
             try:

@@ -8,8 +8,10 @@ import os
 import socket
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from edgepack.errors import InputError, RemoteError
@@ -18,6 +20,7 @@ from edgepack.oci.layout import blob_path
 from edgepack.oci.media_types import DOCKER_CONFIG, DOCKER_INDEX, DOCKER_LAYER_GZIP, DOCKER_MANIFEST
 from edgepack.oci.reference import parse_remote_reference
 from edgepack.oci.registry import PushedBlob, Registry
+from edgepack.oci.registry_backoff import Clock
 from edgepack.oci.validate import verify_layout
 from edgepack.pull import pull_image, remote_content
 from edgepack.push import push_image
@@ -380,6 +383,84 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
         with client(fake) as registry, pytest.raises(InputError, match="holds other things"):
             pull_image(registry, tmp_path, cache=tmp_path / "cache")
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def far_client(answer: Callable[[httpx.Request], httpx.Response], *, insecure: bool = False) -> Registry:
+    """A client of a registry that is not on this machine."""
+    return Registry(
+        parse_remote_reference("registry.example.com/team/x"),
+        environment={"HOME": "/nonexistent"},
+        clock=Clock(pause=lambda _s: None),
+        transport=httpx.MockTransport(answer),
+        insecure=insecure,
+    )
+
+
+def reply(status: int, body: bytes = b"", **headers: str) -> httpx.Response:
+    """An answer whose body is still to be read, as from a network."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return httpx.Response(status, headers=named, stream=httpx.ByteStream(body))
+
+
+@pytest.mark.parametrize("is_insecure", [False, True])
+def test_plain_http_elsewhere_is_refused_by_the_same_rule(is_insecure: bool, tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        if request.url.host == "blobs.example.com":
+            return reply(200, b"content")
+        return reply(307, location="http://blobs.example.com/x")
+
+    descriptor = Descriptor("a/b", digest_of(b"content"), 7)
+    with far_client(answer, insecure=is_insecure) as registry:
+        if is_insecure:
+            registry.fetch_blob(descriptor, tmp_path / "blob")
+        else:
+            with pytest.raises(RemoteError, match="not encrypted; --insecure allows it"):
+                registry.fetch_blob(descriptor, tmp_path / "blob")
+    assert asked[0].startswith("https://registry.example.com/v2/")
+    assert ("http://blobs.example.com/x" in asked) is is_insecure
+
+
+def test_no_login_goes_to_a_token_server_in_the_clear() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.url.host == "registry.example.com"
+        return reply(401, www_authenticate='Bearer realm="http://tokens.example.com/token"')
+
+    with far_client(answer) as registry, pytest.raises(RemoteError, match="not encrypted"):
+        registry.tags()
+
+
+def test_redirections_without_end_are_left() -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        return reply(307, location=str(request.url))
+
+    with far_client(answer) as registry, pytest.raises(RemoteError, match="sends on to elsewhere too often"):
+        registry.tags()
+    assert len(asked) == 6
+
+
+def test_tags_of_all_pages() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if "last" in request.url.params:
+            return reply(200, b'{"tags": ["c"]}')
+        link = '</v2/team/x/tags/list?n=1000&last=b>; rel="next"'
+        return reply(200, b'{"tags": ["a", "b"]}', link=link)
+
+    with far_client(answer) as registry:
+        assert registry.tags() == ("a", "b", "c")
+
+
+def test_an_image_of_schema_1_is_told_apart() -> None:
+    with (
+        far_client(lambda _request: reply(200, b'{"schemaVersion": 1}')) as registry,
+        pytest.raises(RemoteError, match="schema 1"),
+    ):
+        registry.manifest("latest")
 
 
 def test_stopping_ends_what_another_thread_waits_for() -> None:
