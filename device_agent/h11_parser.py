@@ -62,12 +62,9 @@ class HttpRequestParser:
 
     def should_keep_alive(self) -> bool:
         """Whether the client wants to send another request on this connection."""
-        options = {
-            option.strip().lower()
-            for name, value in self._head.headers
-            if name == b"connection"
-            for option in value.split(b",")
-        }
+        options = self._options()
+        if b"upgrade" in options:
+            return True
         return b"close" not in options if self.get_http_version() == "1.1" else b"keep-alive" in options
 
     def should_upgrade(self) -> bool:
@@ -101,9 +98,15 @@ class HttpRequestParser:
             raise HttpParserError("Content-Length beside Transfer-Encoding")
         self._head = head
         self._call("on_url", bytes(head.target))
-        for name, value in head.headers.raw_items():
-            self._call("on_header", name, value)
+        offers = b"upgrade" in names and b"upgrade" in self._options() and head.method != b"CONNECT"
+        for name, value in head.headers:
+            if not (offers and name in (b"upgrade", b"connection")):
+                self._call("on_header", bytes(name), bytes(value))
         self._call("on_headers_complete")
+
+    def _options(self) -> set[bytes]:
+        values = [value for name, value in self._head.headers if name == b"connection"]
+        return {option.strip().lower() for value in values for option in value.split(b",")}
 
     def _call(self, name: str, *arguments: bytes) -> None:
         try:
