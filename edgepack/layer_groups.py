@@ -1,9 +1,9 @@
 """Which packages or files share a layer. Pure.
 
-A large one has a layer of its own. The others are parted by the hash of their names, in halves again and again, until
-a group is small. So a name's group depends on the names and sizes in that group alone: a change, a new one or one that
-grows changes one group, not how the rest is grouped. Only where that would be too many layers, all may be twice as
-large.
+A large one, from half of GROUP_BYTES, has a layer of its own. The others are parted by the hash of their names, in
+halves again and again, until a group has at most GROUP_BYTES. So a name's group depends on the names and sizes in that
+group alone: a change, a new one or one that grows changes one group, not how the rest is grouped. Only where that would
+be too many layers, all may be twice as large.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ def group_names(sizes: Mapping[str, int], most: int) -> list[tuple[str, ...]]:
 
 
 def _groups(sizes: Mapping[str, int], limit: int) -> list[tuple[str, ...]]:
-    small = sorted(name for name, size in sizes.items() if size < limit)
+    small = sorted(name for name, size in sizes.items() if 2 * size < limit)
     large = sorted(sizes.keys() - set(small))
     return [(name,) for name in large] + sorted(_halves(small, sizes, limit, 0))
 

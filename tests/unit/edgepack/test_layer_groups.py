@@ -31,7 +31,7 @@ def test_every_name_is_in_one_group() -> None:
 def test_small_files_are_one_group_and_large_ones_groups_of_their_own() -> None:
     assert group_names({}, 5) == []
     assert group_names({"b": 1, "a": 2, "c": 0}, 5) == [("a", "b", "c")]
-    assert group_names({"b": 1, "a": 2, "y": GROUP_BYTES, "x": 9 * GROUP_BYTES}, 5) == [("x",), ("y",), ("a", "b")]
+    assert group_names({"b": 1, "a": 2, "y": GROUP_BYTES // 2, "x": 9 * GROUP_BYTES}, 5) == [("x",), ("y",), ("a", "b")]
 
 
 def test_no_group_of_several_is_large() -> None:
