@@ -75,7 +75,7 @@ def index_name(conda_name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ScoringFate:
-    """What becomes of a package of Azure ML's: `kind` is replaced, dropped or refused."""
+    """What becomes of a package: `kind` is replaced, dropped or refused."""
 
     kind: str
     reason: str
@@ -91,6 +91,10 @@ _AUTO_ML = ScoringFate(
 _EXPLAIN = ScoringFate(
     "refused", "it explains models with Azure ML's cloud; use interpret-community, or take it out if only training did"
 )
+
+# Modules that older Pythons did not have; the packages have no use, and some of them no wheel.
+_IN_PYTHON = frozenset("argparse asyncio dataclasses enum34 futures pathlib typing uuid".split())
+_OLD = ScoringFate("dropped", "left out, it is part of Python")
 
 # Packages of Azure ML, by name or pattern; the first that fits counts.
 _SCORING = (
@@ -124,7 +128,9 @@ NOT_ON_DEVICES = tuple(name for name, fate in _SCORING if fate.kind == "replaced
 
 
 def fate_in_scoring(name: str) -> ScoringFate | None:
-    """What becomes of a package of Azure ML's by its normalised name; None for all others."""
+    """What becomes of a package that a device needs otherwise or not at all, by its normalised name; else None."""
+    if name in _IN_PYTHON:
+        return _OLD
     return next((fate for pattern, fate in _SCORING if fnmatchcase(name, pattern)), None)
 
 

@@ -8,6 +8,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from edgepack.base.base_image import SuppliedPackage
 from edgepack.errors import InputError, RemoteError
 from edgepack.resolve.conda_names import GPU_ONLY, LINKED_TO_GPU, NOT_ON_DEVICES, NUMPY_2_SINCE
 from edgepack.resolve.lock import NoWheel, Target, Wheel, select_wheels
-from edgepack.resolve.package_requests import PackageRequests
+from edgepack.resolve.package_requests import PackageRequests, python_fits
 from edgepack.resolve.supply import Patches, Supply, absence, decide, decide_companions, missing_wheels, split_supplied
 from edgepack.resolve.url_variables import find_variables, without_log_in, without_secrets
 from edgepack.resolve.uv import Question, ask, asked_names
@@ -32,11 +33,13 @@ _NETWORK = re.compile(
 _NOT_FOUND = re.compile(
     r"(?:Because|and) ([A-Za-z0-9_.\-]+) was not found in the (?:package registry|provided package)"
 )
-
-
+_QUESTIONS = 4  # at a time
 _NO_WHEEL = re.compile(
-    r"Because ([A-Za-z0-9_.\-]+?)==(\S+) has no (?:(?:\S+ )*?wheels? with a matching|`([^`]*)`-compatible wheels)"
+    r"Because (?P<name>[A-Za-z0-9_.\-]+?)==(?P<version>\S+) has no "
+    r"(?:(?:\S+ )*?wheels? with a matching|`(?P<marker>[^`]*)`-compatible wheels)"
 )
+_SOURCE_ONLY = re.compile(r"Failed to (?:download and )?build `(?P<name>[A-Za-z0-9_.\-]+)==(?P<version>[^`]+)`")
+_UNREADABLE = re.compile(r"Because (?P<name>[A-Za-z0-9_.\-]+?)==(?P<version>\S+) has invalid metadata")
 
 
 def resolve(
@@ -105,21 +108,27 @@ def resolve_with(
         solution.wheels[target], solution.supplied[target] = split_supplied(wheels, target, patches)
         for package in without:
             lacking.setdefault((package.name, package.version), []).append(package)
-    InputError.raise_if_any(
-        [
-            *absent,
-            *(
-                _no_wheel(
-                    packages,
-                    _version_with_wheel(name, version, requests, targets, offline),
-                    name in asked_names(requests.requirements),
-                    where,
-                )
-                for (name, version), packages in lacking.items()
-            ),
-        ]
-    )
+    InputError.raise_if_any([*absent, *_lacking_texts(lacking, requests, targets, where, offline)])
     return solution
+
+
+def _lacking_texts(
+    lacking: Mapping[tuple[str, str], list[NoWheel]],
+    requests: PackageRequests,
+    targets: Sequence[Target],
+    where: str,
+    offline: bool,
+) -> Iterator[str]:
+    """What to say of packages that have no wheel for some targets; which versions have is asked for all at once."""
+    with ThreadPoolExecutor(_QUESTIONS) as pool:
+        others = pool.map(lambda key: _version_with_wheel(key[0], key[1], requests, targets, offline), lacking)
+        for ((name, _), packages), other in zip(lacking.items(), others, strict=True):
+            yield _no_wheel(packages, other, name in asked_names(requests.requirements), where)
+    if lacking and requests.python and not python_fits(requests.python, targets[0].python):
+        yield (
+            f"{where}: asks for Python {requests.python}, and its versions are of that time; the base has Python "
+            f"{targets[0].python}: take newer versions, or an image with that Python as --base"
+        )
 
 
 def _with_companions(
@@ -202,12 +211,12 @@ def _uv_error(
     if _NETWORK.search(plain):
         hint = "run once without --offline" if offline else "check the network, the proxy settings and the index"
         return RemoteError(f"the Python index cannot be reached ({plain[-300:]}); {hint}")
-    without = _NO_WHEEL.search(plain)
+    without = _NO_WHEEL.search(plain) or _SOURCE_ONLY.search(plain) or _UNREADABLE.search(plain)
     if without:
-        name, version, marker = without.groups()
+        name, version, marker = without.group("name"), without.group("version"), without.groupdict().get("marker")
         lacking = [target for target in targets if target.platform.machine in (marker or plain)] or targets
         other = _version_with_wheel(name, version, requests, targets, offline)
-        packages = [NoWheel(name, version, target, False) for target in lacking]
+        packages = [NoWheel(name, version, target, "build" in without[0]) for target in lacking]
         return InputError(_no_wheel(packages, other, name in asked_names(requests.requirements), where))
     shown = text.replace("edgepack-image", "your environment")
     return InputError(f"{where}: the packages do not fit together on all platforms; change the versions:\n{shown}")
@@ -247,9 +256,10 @@ def _no_wheel(packages: Sequence[NoWheel], other: str | None, direct: bool, wher
         return f"{text}; version {other} has wheels for all platforms: ask for {name}=={other}"
     if other:
         return f"{text}; version {other} has, but another package asks for {version}: ask for another version of that"
+    own = f" (`pip wheel --no-deps -w wheels {name}=={version}` builds one)" if packages[0].has_source else ""
     return (
-        f"{text}; ask for another version, leave the platform out with --platform, or put a wheel of your own into "
-        "a folder that a `--find-links` line under `pip:` names"
+        f"{text}; ask for another version, leave the platform out with --platform, or put a wheel of your own{own} "
+        "into a folder that a `--find-links` line under `pip:` names"
     )
 
 

@@ -36,7 +36,8 @@ class Question:
     def project(self) -> dict[str, Any]:
         """The question as a project that depends on what is asked for."""
         asked = asked_names(self.requirements)
-        markers = [f"{target.marker} and implementation_name == 'cpython'" for target in self.targets]
+        python = f"implementation_name == 'cpython' and python_version == '{self.targets[0].python}'"
+        markers = [f"{target.marker} and {python}" for target in self.targets]
         unusable = [f"{name} ; sys_platform == 'never'" for name in self.without if name not in asked]
         return {
             "project": {
