@@ -1,4 +1,6 @@
-"""What `edgepack build` does with what it has built, in this order: sign, check, load, push.
+"""What `edgepack build` does with what it has built, in this order: check, sign, load, push.
+
+So an image that does not answer as expected is not signed, nor handed on.
 
 A step is a function that is called when its option is given; what it returns stands in the result under its name.
 """
@@ -109,8 +111,6 @@ def take_steps(
     """
     images = tuple(built_images(report, output))
     done: dict[str, Any] = {}
-    if key is not None:
-        done["sign"] = _sign(images, key, session)
     if steps.check:
         done["check"] = check_images(
             {image.name: image.layout for image in images},
@@ -120,6 +120,8 @@ def take_steps(
             output,
             session,
         )
+    if key is not None:
+        done["sign"] = _sign(images, key, session)
     if steps.load:
         done["load"] = [_load(image, session) for image in images]
     if steps.push:
