@@ -54,11 +54,15 @@ def parse_image_payload(content: bytes, where: str) -> ImagePayload:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """Says `predicate`, of a type, about the things with the SHA-256 (hex digits) in `subjects`."""
+    """Says `predicate`, of a type, about the things with the SHA-256 (hex digits) in `subjects`.
+
+    `names_others`: also about things that are named in another way.
+    """
 
     subjects: frozenset[str]
     predicate_type: str
     predicate: Any
+    names_others: bool = False
 
 
 def statement_document(
@@ -86,11 +90,15 @@ def parse_statement(content: bytes, where: str) -> Statement:
             kind in STATEMENTS
         ):
             digests = set()
+            names_others = False
             for subject in subjects:
                 match subject:
-                    case {"digest": {"sha256": str(digest)}}:
+                    case {"digest": {"sha256": str(digest), **more}}:
                         digests.add(digest)
-            return Statement(frozenset(digests), predicate_type, rest.get("predicate"))
+                        names_others |= bool(more)
+                    case _:
+                        names_others = True
+            return Statement(frozenset(digests), predicate_type, rest.get("predicate"), names_others)
     raise DamagedDataError(f"{where}: not an in-toto statement")
 
 

@@ -196,7 +196,15 @@ def _statement_of(document: Attachment, attached: Attached, name: str) -> tuple[
     """The statement to sign for a document, and its predicate type. Provenance is a statement already."""
     content, title = document.layers[0].content, title_of(document)
     if document.artifact_type == IN_TOTO:
-        return content, parse_statement(content, title).predicate_type
+        statement = parse_statement(content, title)
+        foreign = statement.subjects - {digest.removeprefix("sha256:") for digest in attached.subjects}
+        if foreign or statement.names_others:
+            listed = ", ".join(f"sha256:{digest}" for digest in sorted(foreign)) or "things without a SHA-256"
+            raise DamagedDataError(
+                f"{title}, which hangs on {document.subject.digest}, speaks of something else, too ({listed}): a "
+                "signature would vouch for that; take the document away from the image, or sign what a build has made"
+            )
+        return content, statement.predicate_type
     predicate = json_object(content, title)
     if encode_readable(predicate) != content:
         raise DamagedDataError(f"{title}: was not written by edgepack; sign what a build has made")

@@ -11,13 +11,21 @@ from edgepack.oci.artifact import (
     COSIGN_ATTESTATION,
     COSIGN_SIGNATURE,
     CYCLONEDX,
+    IN_TOTO,
     Attached,
     Blob,
     attach,
 )
+from edgepack.oci.descriptor import encode_document
 from edgepack.sign import check_layout, sign_layout
 from edgepack.signing.keys import SigningKey, is_encrypted, make_key_pair, read_public_key, read_signing_key
-from edgepack.signing.payload import ImagePayload, encode_image_payload, parse_image_payload
+from edgepack.signing.payload import (
+    SLSA_PREDICATE,
+    STATEMENT,
+    ImagePayload,
+    encode_image_payload,
+    parse_image_payload,
+)
 from edgepack.signing.signatures import check_signatures, sign_attached
 from tests.fakes.signed_output import NAME, Output, new_key, write_output
 
@@ -110,6 +118,22 @@ def test_documents_of_others_are_not_signed_blindly(output: Output, key: Signing
     foreign = attach(CYCLONEDX, own.subject, [Blob(CYCLONEDX, b'{"bomFormat":"CycloneDX"}')])
     with pytest.raises(DamagedDataError, match="was not written by edgepack"):
         sign_attached(own.replaced([foreign]), NAME, key)
+
+
+@pytest.mark.parametrize("other", [{"sha256": "f" * 64}, {"sha512": "f" * 128}])
+def test_a_statement_that_others_have_hung_there_about_another_image_is_not_signed(
+    output: Output, key: SigningKey, other: dict[str, str]
+) -> None:
+    """Else whoever may write to the repository would get a signature over what they like."""
+    own = attached_of(output)
+    mine = {"name": "own", "digest": {"sha256": own.subject.digest.removeprefix("sha256:")}}
+    statement = {"_type": STATEMENT, "predicateType": SLSA_PREDICATE, "predicate": {}}
+    planted = {**statement, "subject": [mine, {"name": "evil", "digest": other}]}
+    foreign = attach(IN_TOTO, own.subject, [Blob(IN_TOTO, encode_document(planted))])
+    with pytest.raises(DamagedDataError, match="speaks of something else"):
+        sign_attached(own.replaced([*own.attachments, foreign]), NAME, key)
+    good = attach(IN_TOTO, own.subject, [Blob(IN_TOTO, encode_document({**statement, "subject": [mine]}))])
+    check_signatures(sign_attached(own.replaced([*own.attachments, good]), NAME, key), key.public)
 
 
 def test_payload_is_the_one_that_cosign_writes() -> None:
