@@ -66,7 +66,7 @@ def sbom_document(ingredients: Ingredients, platform: Platform, index: str, mani
             **({"properties": properties} if properties else {}),
         },
         "components": components,
-        "dependencies": [{"ref": image, "dependsOn": sorted(refs)}, *({"ref": ref} for ref in sorted(refs))],
+        "dependencies": [{"ref": image, "dependsOn": sorted(refs)}],  # of each other: not known, so not said
     }
     content = hashlib.sha256(encode_document(document)).hexdigest()
     document["serialNumber"] = f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, content)}"
@@ -103,7 +103,7 @@ def _debian(package: Any, base: str) -> dict[str, Any]:
     url = debian_url(package, base)
     return {
         "type": "library",
-        "bom-ref": url,
+        "bom-ref": f"deb:{package.name}",
         "name": package.name,
         "version": package.version,
         "purl": url,
@@ -116,7 +116,7 @@ def _wheel(wheel: Any, licence: Licence | None) -> dict[str, Any]:
     url = wheel_url(wheel)
     component = {
         "type": "library",
-        "bom-ref": url,
+        "bom-ref": f"pypi:{wheel.name}",
         "name": wheel.name,
         "version": wheel.version,
         "purl": url,
