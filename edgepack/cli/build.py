@@ -10,7 +10,8 @@ from edgepack.cli.base_options import BaseOptions, base_options, check_base
 from edgepack.cli.build_check import check_samples
 from edgepack.cli.build_steps import BuildSteps, check_steps, signing_key, step_options, take_steps
 from edgepack.cli.builder_choice import builder_options, chosen_builder, chosen_compression
-from edgepack.cli.session import Session, find_project, pass_session
+from edgepack.cli.session import Session, pass_session
+from edgepack.workspace_folder import find_project
 
 
 @click.command("build")

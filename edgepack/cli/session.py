@@ -6,14 +6,13 @@ Results go to stdout (with `--json`, exactly one JSON document); progress, warni
 import json
 import os
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from edgepack import PROJECT_FILE
+from edgepack.workspace_folder import find_workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +41,6 @@ class Session:
     def shows_progress(self) -> bool:
         """Progress bars are for terminals only."""
         return self.verbosity >= 0 and sys.stderr.isatty()
-
-
-def find_workspace(option: str | None, environment: Mapping[str, str], folder: Path) -> Path:
-    """Choose the workspace: the option, `$EDGEPACK_WORKSPACE`, `.edgepack` of the nearest project above, or here."""
-    chosen = option or environment.get("EDGEPACK_WORKSPACE")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    return (find_project(folder) or folder) / ".edgepack"
-
-
-def find_project(folder: Path) -> Path | None:
-    """`folder` or the nearest one above it that has a project file."""
-    return next((path for path in (folder, *folder.parents) if (path / PROJECT_FILE).is_file()), None)
 
 
 def current_session(option: str | None, as_json: bool, verbosity: int) -> Session:

@@ -17,7 +17,7 @@ LAYERS = (
     ("edgepack.deployment.runtime_values",),
     ("edgepack.oci.reference", "edgepack.oci.image", "edgepack.models.record", "edgepack.deployment.problem"),
     # formats and pure logic
-    ("edgepack.files", "edgepack.yaml_text"),
+    ("edgepack.files", "edgepack.yaml_text", "edgepack.workspace_folder"),
     ("edgepack.layers.entry", "edgepack.base.apt", "edgepack.inference_config", "edgepack.deployment_targets"),
     ("edgepack.resolve.conda_names", "edgepack.resolve.match_spec", "edgepack.resolve.system_names"),
     ("edgepack.resolve.url_variables",),
@@ -58,6 +58,7 @@ LAYERS = (
     # local services: values and logic, the verbs (which build), the command line
     ("edgepack.services", "edgepack.edge_assembly"),
     ("edgepack.service",),
+    ("edgepack.azureml",),
     ("edgepack.cli",),
 )
 VERBS = (
@@ -128,6 +129,7 @@ PURE = (
     "edgepack.services.changing",
     "edgepack.services.stored",
     "edgepack.services.runner",
+    "edgepack.azureml.core.environment_sections",
     "device_agent.settings",
     "device_agent.backoff",
     "device_agent.frames",

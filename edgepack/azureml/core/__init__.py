@@ -1,0 +1,12 @@
+"""`azureml.core`: what notebooks import from its top."""
+
+from edgepack.azureml.core.conda_dependencies import SDK_VERSION
+from edgepack.azureml.core.environment import Environment
+from edgepack.azureml.core.model import Model
+from edgepack.azureml.core.resource_configuration import ResourceConfiguration
+from edgepack.azureml.core.webservice import Webservice
+from edgepack.azureml.core.workspace import Workspace
+
+VERSION = SDK_VERSION
+
+__all__ = ["VERSION", "Environment", "Model", "ResourceConfiguration", "Webservice", "Workspace"]

@@ -1,0 +1,259 @@
+"""`Environment`: packages and variables of a script, in memory, in a folder, or under a name in the workspace."""
+
+import copy
+import json
+import subprocess
+from pathlib import Path
+from typing import Any, NoReturn
+
+from edgepack.azureml.core import environment_store
+from edgepack.azureml.core.conda_dependencies import CONDA_FILE, CondaDependencies
+from edgepack.azureml.core.environment_sections import (
+    EXAMPLE,
+    ContainerRegistry,
+    DockerBuildContext,
+    DockerImagePlatform,
+    DockerSection,
+    PythonSection,
+    SparkSection,
+    docker_document,
+    image_problem,
+    python_document,
+    read_docker,
+    read_python,
+    read_spark,
+    spark_document,
+)
+from edgepack.azureml.core.workspace import Workspace
+from edgepack.azureml.exceptions import UserErrorException
+from edgepack.files import write_file
+
+__all__ = [
+    "CondaDependencies",
+    "ContainerRegistry",
+    "DockerBuildContext",
+    "DockerImagePlatform",
+    "DockerSection",
+    "Environment",
+    "PythonSection",
+    "SparkSection",
+]
+
+ENVIRONMENT_FILE = "azureml_environment.json"
+_RESERVED = ("microsoft", "azureml")
+
+
+class Environment:
+    """An environment; what a new one holds is what v1's held, its example variable too (which no image gets)."""
+
+    __slots__ = (
+        "asset_id",
+        "databricks",
+        "docker",
+        "environment_variables",
+        "inferencing_stack_version",
+        "name",
+        "python",
+        "r",
+        "spark",
+        "version",
+    )
+
+    def __init__(self, name: str, **kwargs: Any) -> None:
+        """Make an environment; other fields may be given by their names.
+
+        Raises:
+            UserErrorException: a field is not known.
+        """
+        self.name = name
+        self.version: str | None = None
+        self.environment_variables: dict[str, str] = dict(EXAMPLE)
+        self.python = PythonSection()
+        self.docker = DockerSection()
+        self.spark = SparkSection()
+        self.databricks: dict[str, Any] = {}
+        self.r: Any = None
+        self.inferencing_stack_version: str | None = None
+        self.asset_id: str | None = None
+        unknown = sorted(set(kwargs) - set(self.__slots__))
+        if unknown:
+            raise UserErrorException(f"an environment has no {', '.join(unknown)}")
+        for key, value in kwargs.items():
+            setattr(self, key, value)
+
+    @staticmethod
+    def from_conda_specification(name: str, file_path: str) -> "Environment":
+        """An environment with the packages of a conda file.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            UserErrorException: it is no conda file.
+        """
+        return Environment(name, python=PythonSection(conda_dependencies=CondaDependencies(file_path)))
+
+    @staticmethod
+    def from_pip_requirements(name: str, file_path: str, pip_version: str | None = None) -> "Environment":
+        """An environment with the packages of a requirements file, over Python 3.10.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+        """
+        lines = [line.partition(" #")[0].strip() for line in Path(file_path).read_text(encoding="utf-8").splitlines()]
+        packages = CondaDependencies.create(
+            pip_packages=[], conda_packages=[f"pip={pip_version}" if pip_version else "pip"]
+        )
+        packages.set_pip_requirements(line for line in lines if line and not line.startswith("#"))
+        return Environment(name, python=PythonSection(conda_dependencies=packages))
+
+    @staticmethod
+    def from_existing_conda_environment(name: str, conda_environment_name: str) -> "Environment":
+        """An environment with the packages that an environment of conda on this machine has now.
+
+        Raises:
+            UserErrorException: conda is not there, or has no such environment.
+        """
+        command = ["conda", "env", "export", "--no-builds", "-n", conda_environment_name]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            raise UserErrorException(
+                "conda is not installed here: write the packages to a conda file and use from_conda_specification"
+            ) from None
+        if done.returncode:
+            raise UserErrorException(f"{' '.join(command)}: {done.stderr.strip() or f'exit code {done.returncode}'}")
+        document = environment_store.conda_structure(done.stdout, f"conda environment {conda_environment_name}")
+        packages = CondaDependencies(_underlying_structure=document)
+        return Environment(name, python=PythonSection(conda_dependencies=packages))
+
+    @staticmethod
+    def load_from_directory(path: str) -> "Environment":
+        """What `save_to_directory` wrote.
+
+        Raises:
+            FileNotFoundError: there is none.
+            UserErrorException: it is damaged.
+        """
+        file = Path(path) / ENVIRONMENT_FILE
+        return read_environment(environment_store.json_document(file.read_bytes(), str(file)))
+
+    def save_to_directory(self, path: str, overwrite: bool = False) -> None:
+        """Write the environment to a folder: its document and, for reading, its conda file.
+
+        Raises:
+            UserErrorException: the folder has files, and `overwrite` is not given.
+        """
+        folder = Path(path)
+        if folder.exists() and any(folder.iterdir()) and not overwrite:
+            raise UserErrorException(f"{folder} is there and not empty: choose another folder, or overwrite=True")
+        write_file(
+            folder / ENVIRONMENT_FILE, (json.dumps(self.document(), indent=4, ensure_ascii=False) + "\n").encode()
+        )
+        if self.python.conda_dependencies is not None:
+            self.python.conda_dependencies.save_to_file(str(folder), CONDA_FILE)
+
+    def register(self, workspace: Workspace) -> "Environment":
+        """Keep the environment in the workspace; the same content again is the same version.
+
+        Raises:
+            UserErrorException: its name is not allowed, or it names its image in two ways.
+        """
+        problem = image_problem(self.docker)
+        if str(self.name).lower().startswith(_RESERVED):
+            problem = f"environment name {self.name!r}: names that begin with Microsoft or AzureML are reserved"
+        if problem:
+            raise UserErrorException(problem)
+        content = {**self.document(), "version": None, "assetId": None}
+        version = environment_store.keep(workspace.folder, self.name, content)
+        kept = self.clone(self.name)
+        kept.version = version
+        return kept
+
+    @staticmethod
+    def get(workspace: Workspace, name: str, version: str | None = None, label: str | None = None) -> "Environment":
+        """A registered environment; without `version`, the newest.
+
+        Raises:
+            UserErrorException: there is none; the text names those there are.
+        """
+        if label not in (None, "latest"):
+            raise UserErrorException(f"label {label!r}: here environments have the label `latest` alone")
+        document, found = environment_store.read(workspace.folder, name, version)
+        made = read_environment(document)
+        made.version = found
+        return made
+
+    @staticmethod
+    def list(workspace: Workspace) -> dict[str, "Environment"]:
+        """The newest version of each registered environment, by name."""
+        return {name: Environment.get(workspace, name) for name in environment_store.names(workspace.folder)}
+
+    def clone(self, new_name: str) -> "Environment":
+        """A copy under another name, with no version."""
+        made = Environment(new_name)
+        for field in self.__slots__:
+            if field not in ("name", "version", "asset_id"):
+                setattr(made, field, copy.deepcopy(getattr(self, field)))
+        return made
+
+    def build(self, workspace: Workspace, image_build_compute: str | None = None) -> NoReturn:
+        """Not here: an image is made of an environment, a script and models together.
+
+        Raises:
+            UserErrorException: always.
+        """
+        raise UserErrorException("an image is built with its script and models: Model.package, or `edgepack build`")
+
+    def build_local(self, workspace: Workspace, platform: str | None = None, **kwargs: Any) -> NoReturn:
+        """As `build`.
+
+        Raises:
+            UserErrorException: always.
+        """
+        self.build(workspace)
+
+    def document(self) -> dict[str, Any]:
+        """The environment as v1's file has it."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "environmentVariables": dict(self.environment_variables),
+            "python": python_document(self.python),
+            "docker": docker_document(self.docker),
+            "spark": spark_document(self.spark),
+            "databricks": dict(self.databricks),
+            "r": self.r,
+            "inferencingStackVersion": self.inferencing_stack_version,
+            "assetId": self.asset_id,
+        }
+
+    def __repr__(self) -> str:
+        """The document, without a password."""
+        document = self.document()
+        if document["docker"]["baseImageRegistry"]["password"]:
+            document["docker"]["baseImageRegistry"]["password"] = "***"  # noqa: S105 - in its place
+        return json.dumps(document, indent=4)
+
+
+def read_environment(document: dict[str, Any]) -> Environment:
+    """The inverse of `Environment.document`; what is not there has v1's default.
+
+    Raises:
+        UserErrorException: it has no name, or a section is not one.
+    """
+    if not isinstance(document.get("name"), str):
+        raise UserErrorException("an environment has a name")
+    for key in ("python", "docker", "spark", "databricks", "environmentVariables"):
+        if not isinstance(document.get(key) or {}, dict):
+            raise UserErrorException(f"environment {document['name']}: {key} must be a mapping")
+    return Environment(
+        document["name"],
+        version=document.get("version"),
+        environment_variables=dict(document.get("environmentVariables") or {}),
+        python=read_python(document.get("python") or {}),
+        docker=read_docker(document.get("docker") or {}),
+        spark=read_spark(document.get("spark") or {}),
+        databricks=dict(document.get("databricks") or {}),
+        r=document.get("r"),
+        inferencing_stack_version=document.get("inferencingStackVersion"),
+        asset_id=document.get("assetId"),
+    )

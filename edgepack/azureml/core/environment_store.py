@@ -1,0 +1,98 @@
+"""Registered environments on disk: `environments/NAME/VERSION.json` in the workspace, versions counted from 1."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from edgepack.azureml.exceptions import UserErrorException, told_as
+from edgepack.errors import DamagedDataError
+from edgepack.files import exclusive, write_file
+from edgepack.models.naming import nearest
+from edgepack.yaml_text import parse_yaml
+
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-._]{0,254}")
+
+
+def keep(workspace: Path, name: str, content: dict[str, Any]) -> str:
+    """Keep a document as a new version, unless it is that of the newest; returns its version.
+
+    Raises:
+        UserErrorException: the name is not allowed.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise UserErrorException(
+            f"environment name {name!r} is not allowed: use 1 to 255 letters, digits, '-', '.' or '_', beginning with "
+            "a letter or digit"
+        )
+    folder = workspace / "environments"
+    with exclusive(folder / ".lock"):
+        versions = _versions(folder / name)
+        if versions and read(workspace, name, str(versions[-1]))[0] == content:
+            return str(versions[-1])
+        version = versions[-1] + 1 if versions else 1
+        write_file(folder / name / f"{version}.json", (json.dumps(content, indent=2) + "\n").encode(), mode=0o600)
+    return str(version)
+
+
+def read(workspace: Path, name: str, version: str | int | None) -> tuple[dict[str, Any], str]:
+    """A version's document (None: the newest) and its version.
+
+    Raises:
+        UserErrorException: there is none, or it is damaged.
+    """
+    folder = workspace / "environments" / name
+    versions = _versions(folder) if _NAME.fullmatch(name) else []
+    chosen = str(versions[-1]) if versions and version is None else str(version)
+    if chosen not in map(str, versions):
+        known = names(workspace)
+        near = nearest(name, known)
+        if versions:
+            hint = f"it has {', '.join(map(str, versions))}"
+        elif near:
+            hint = f"did you mean {near}?"
+        elif name.lower().startswith("azureml-"):
+            hint = "the curated environments of Azure are not here; make one of a conda file"
+        else:
+            hint = f"there are {', '.join(known)}" if known else "there are none"
+        wanted = name if version is None else f"{name} version {version}"
+        raise UserErrorException(f"environment {wanted} is not in {workspace}: {hint}")
+    file = folder / f"{chosen}.json"
+    return json_document(file.read_bytes(), str(file)), chosen
+
+
+def names(workspace: Path) -> list[str]:
+    """The registered environments."""
+    return sorted({path.parent.name for path in (workspace / "environments").glob("*/*.json")})
+
+
+def json_document(content: bytes, where: str) -> dict[str, Any]:
+    """A mapping in JSON.
+
+    Raises:
+        UserErrorException: it is none.
+    """
+    try:
+        found = json.loads(content)
+    except ValueError as error:
+        raise UserErrorException(f"{where}: no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise UserErrorException(f"{where}: not the document of an environment")
+    return found
+
+
+def conda_structure(text: str, where: str) -> dict[str, Any]:
+    """What a conda file says.
+
+    Raises:
+        UserErrorException: it is none.
+    """
+    with told_as(UserErrorException):
+        found = parse_yaml(text, where)
+        if not isinstance(found, dict):
+            raise DamagedDataError(f"{where}: no conda file")
+    return {key: value for key, value in found.items() if key != "prefix"}
+
+
+def _versions(folder: Path) -> list[int]:
+    return sorted(int(path.stem) for path in folder.glob("*.json") if path.stem.isdecimal())

@@ -1,0 +1,183 @@
+"""`Webservice`: what all services have in common. Those of this machine are `LocalWebservice`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from edgepack import service
+from edgepack.azureml.core.workspace import Workspace
+from edgepack.azureml.exceptions import WebserviceException, told_as
+from edgepack.errors import InputError
+from edgepack.services.record import Service
+
+
+class Webservice:
+    """A service, by its name. `Webservice(workspace, name)` gives a `LocalWebservice`."""
+
+    def __new__(cls, workspace: Workspace, name: str, *args: Any, **kwargs: Any) -> "Webservice":
+        """An object of the class that the service is of."""
+        from edgepack.azureml.core.webservice.local import LocalWebservice
+
+        return super().__new__(LocalWebservice if cls is Webservice else cls)
+
+    def __init__(self, workspace: Workspace, name: str) -> None:
+        """Look up a service.
+
+        Raises:
+            WebserviceException: there is none; the text begins with `WebserviceNotFound`.
+        """
+        self.workspace, self.name = workspace, name
+        try:
+            with told_as(WebserviceException):
+                service.find(workspace.folder, name)
+        except WebserviceException as error:
+            raise WebserviceException(
+                f"WebserviceNotFound: Webservice with name {name} not found in provided workspace: {error}"
+            ) from error
+
+    @staticmethod
+    def list(
+        workspace: Workspace,
+        compute_type: str | None = None,
+        image_name: str | None = None,
+        image_id: str | None = None,
+        model_name: str | None = None,
+        model_id: str | None = None,
+        tags: Sequence[Any] | None = None,
+        properties: Sequence[Any] | None = None,
+        image_digest: str | None = None,
+    ) -> "list[Webservice]":
+        """The services that answer the filters; of tags and properties, each is a `key` or `[key, value]`.
+
+        Raises:
+            WebserviceException: the workspace cannot be read.
+        """
+        with told_as(WebserviceException):
+            found = service.list_services(workspace.folder)
+        return [
+            Webservice(workspace, each.name)
+            for each in found
+            if (compute_type or "local").lower() == "local"
+            and image_name in (None, each.name)
+            and {image_id, image_digest} <= {None, each.image}
+            and (model_name is None or model_name in {model.partition(":")[0] for model in each.models})
+            and (model_id is None or model_id in each.models)
+            and _has_all(each.tags, tags)
+            and _has_all(each.properties, properties)
+        ]
+
+    @property
+    def state(self) -> str:
+        """What it is in now: asked of the service each time."""
+        found = self._seen()
+        return "deleted" if found is None else found.state
+
+    @property
+    def error(self) -> str | None:
+        """Why it is not running."""
+        found = self._seen()
+        return None if found is None else found.reason or None
+
+    @property
+    def scoring_uri(self) -> str | None:
+        """Where it takes requests."""
+        return self._now().scoring_uri
+
+    @property
+    def swagger_uri(self) -> str | None:
+        """Where it describes itself."""
+        return self._now().swagger_uri
+
+    @property
+    def port(self) -> int | None:
+        """The port on this machine."""
+        return self._now().port
+
+    @property
+    def auth_enabled(self) -> bool:
+        """Whether requests must show a key."""
+        return self._now().needs_key
+
+    @property
+    def models(self) -> Sequence[Any]:
+        """The models it serves."""
+        from edgepack.azureml.core.model import Model
+
+        return [Model(self.workspace, id=model) for model in self._now().models]
+
+    @property
+    def description(self) -> str | None:
+        """Free text."""
+        return self._now().description
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Its labels."""
+        return dict(self._now().tags)
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """Its labels for good."""
+        return dict(self._now().properties)
+
+    @property
+    def created_time(self) -> str:
+        """When it was deployed, in UTC."""
+        return self._now().created_utc
+
+    @property
+    def updated_time(self) -> str:
+        """When it was changed, in UTC."""
+        return self._now().updated_utc
+
+    @property
+    def compute_type(self) -> str:
+        """Where it runs."""
+        return "Local"
+
+    def update_deployment_state(self) -> None:
+        """Nothing: the state is asked for each time."""
+
+    def serialize(self) -> dict[str, Any]:
+        """The service in v1's keys."""
+        return self._now().document()
+
+    def _seen(self) -> Service | None:
+        try:
+            return service.find(self.workspace.folder, self.name)
+        except InputError:
+            return None
+
+    def _now(self) -> Service:
+        with told_as(WebserviceException):
+            return service.find(self.workspace.folder, self.name)
+
+    def __repr__(self) -> str:
+        """As v1 wrote it."""
+        found = self._seen()
+        about = (None, "deleted", None) if found is None else (found.scoring_uri, found.state, dict(found.tags))
+        uri, state, tags = about
+        return (
+            f"{type(self).__name__}(workspace={self.workspace!r}, name={self.name}, compute_type=Local, "
+            f"state={state}, scoring_uri={uri}, tags={tags})"
+        )
+
+
+class CloudWebservice(Webservice):
+    """A service of Azure; there are none here."""
+
+    def __init__(self, workspace: Workspace, name: str) -> None:
+        """Refuse.
+
+        Raises:
+            WebserviceException: always.
+        """
+        raise WebserviceException(
+            f"WebserviceNotFound: Webservice with name {name} not found in provided workspace: services of Azure are "
+            "not here; Webservice(workspace, name) finds those of this machine"
+        )
+
+
+def _has_all(pairs: Any, wanted: Sequence[Any] | None) -> bool:
+    return all(
+        each in pairs if isinstance(each, str) else pairs.get(str(each[0])) == str(each[1]) for each in wanted or ()
+    )
