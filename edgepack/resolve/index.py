@@ -35,7 +35,7 @@ _NOT_FOUND = re.compile(
 )
 _QUESTIONS = 4  # at a time
 _NO_WHEEL = re.compile(
-    r"Because (?P<name>[A-Za-z0-9_.\-]+?)==(?P<version>\S+) has no "
+    r"(?:Because|and) (?P<name>[A-Za-z0-9_.\-]+?)==(?P<version>\S+) has no "
     r"(?:(?:\S+ )*?wheels? with a matching|`(?P<marker>[^`]*)`-compatible wheels)"
 )
 _SOURCE_ONLY = re.compile(r"Failed to (?:download and )?build `(?P<name>[A-Za-z0-9_.\-]+)==(?P<version>[^`]+)`")

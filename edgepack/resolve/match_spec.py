@@ -136,7 +136,7 @@ def _constraint(text: str, *, exact: bool) -> str:
         raise ValueError("versions as regular expressions cannot be said to the Python index; write a range")
     plain = re.sub(r"\.?\*$", "", number)
     prefix = plain != number
-    if re.search(r"[=<>!~]", plain):
+    if re.search(r"[=<>~]|(?<!\d)!|!(?!\d)", plain):
         raise ValueError(
             "a version is missing after an operator, or a comma between two of them; write `>=1.2,<1.3` or `==1.2.3`"
         )
@@ -158,7 +158,7 @@ def _check_version(number: str) -> None:
     except InvalidVersion:
         pass
     else:
-        if not re.search(r"[A-Za-z]$", number):
+        if not re.search(r"[A-Za-z]$", number.partition("+")[0]):
             return
     raise ValueError(
         f"{number!r} is a version of conda's that the Python index does not know; look up what it is there"
