@@ -131,7 +131,7 @@ def podman() -> Iterator[Podman]:
     if os.geteuid() != 0:
         pytest.skip("podman as a user needs more than is here")
     with tempfile.TemporaryDirectory(prefix="p-", ignore_cleanup_errors=True) as folder:  # it wants a short path
-        options = ["--root", f"{folder}/root", "--runroot", f"{folder}/run", "--storage-driver", "vfs"]
+        options = ["--root", f"{folder}/root", "--runroot", f"{folder}/run", "--storage-driver", "overlay"]
         yield Podman((*options, "--cgroup-manager", "cgroupfs", "--runtime", "runc"))
 
 
