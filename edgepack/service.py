@@ -31,7 +31,7 @@ from edgepack.services.record import (
     request_problems,
 )
 from edgepack.services.runner import Life
-from edgepack.services.stored import LAYOUT, StoredService
+from edgepack.services.stored import StoredService
 
 _PROBES_AT_ONCE = 16
 
@@ -275,9 +275,10 @@ def renew_key(workspace: Path, name: str, which: str, *, shop: Workshop | None =
         InputError: as `keys`, or `which` is neither.
     """
     shop = shop or workshop_of(workspace)
-    new = renewed(keys(workspace, name, shop=shop), which)
+    shop.store.read(name)
     with shop.store.locked(name):
         stored = shop.store.read(name)
+        new = renewed(keys(workspace, name, shop=shop), which)
         shop.store.write_keys(name, new)
         life = _life(shop, stored)
         if life is not None and shop.runner(stored).look(life.place, life.id).is_alive:
@@ -290,7 +291,8 @@ def _life(shop: Workshop, stored: StoredService) -> Life | None:
         return None
     place = shop.store.place(stored.name)
     found = shop.store.read_keys(stored.name) if stored.request.needs_key else None
-    return Life(stored.name, place, stored.instance.id, place / LAYOUT, stored.request.host, stored.port, found)
+    layout = place / stored.instance.layout
+    return Life(stored.name, place, stored.instance.id, layout, stored.request.host, stored.port, found)
 
 
 def _seen(shop: Workshop, stored: StoredService) -> Service:

@@ -26,7 +26,6 @@ from edgepack.services.store import ServiceStore
 from edgepack.services.stored import (
     AT_WORK,
     DEPLOYED,
-    LAYOUT,
     LEAVING,
     Instance,
     ServiceImage,
@@ -79,7 +78,7 @@ def deploy(
     shop: Workshop, request: ServiceRequest, voice: Voice, *, overwrite: bool, wait: bool, ready_s: float
 ) -> StoredService:
     """A new service, or (`overwrite`, or one that never served) another in the place of one."""
-    with _at_work(shop, request.name, voice) as old:
+    with _at_work(shop, request.name, voice, replaces=overwrite) as old:
         if old is not None and _has_served(shop, old) and not overwrite:
             raise InputError(
                 f"there is a service {request.name} already: change it with `edgepack service update`, replace it with "
@@ -88,10 +87,10 @@ def deploy(
         if old is not None and old.phase == LEAVING:
             remove(shop, old.name, delete_image=False, delete_volume=True)
             old = None
+        shop.runners[request.runner].check()
         if old is not None and old.request.runner != request.runner:
             _end(shop, old)
             old = replace(old, instance=None, port=None)
-        shop.runners[request.runner].check()
         _check_port(shop, request, old)
         keys = (request.keys or _keys_of(shop, old) or make_keys()) if request.needs_key else None
         now = _now()
@@ -132,7 +131,7 @@ def start_anew(shop: Workshop, name: str, voice: Voice, *, wait: bool, ready_s: 
     """The same image with a fresh copy of the script."""
     with _at_work(shop, name, voice) as found:
         old = found or shop.store.read(name)
-        if not (shop.store.place(name) / LAYOUT / "index.json").is_file():
+        if old.instance is None or not (shop.store.place(name) / old.instance.layout / "index.json").is_file():
             raise InputError(f"service {name} was never built: deploy it again")
         script, packages = shop.read_script(shop.workspace, old.request)
         if old.packages and packages != old.packages:
@@ -179,12 +178,12 @@ def _bring_up(
     old_life = old.instance if old is not None else None
     serves = old_life is not None and runner.look(place, old_life.id).is_alive
     try:
-        store.write(stored)
+        store.write(stored if old is None else replace(old, phase=AT_WORK))
         image, packages = stored.instance, stored.packages
         if wish.new_image or image is None:
-            made, packages = shop.make_image(shop.workspace, stored.request, place, voice)
-            image = Instance("", made.digest, made.image_id)
-        begin = _beginning(stored, place, keys, wish.script)
+            made, packages = shop.make_image(shop.workspace, stored.request, store.new_image_folder(stored.name), voice)
+            image = Instance("", made.digest, made.image_id, made.layout.relative_to(place).as_posix())
+        begin = _beginning(stored, place, place / image.layout, keys, wish.script)
         if serves:
             _try_out(runner, begin(None, is_trial=True), voice, wish.ready_s)
     except BaseException:
@@ -199,7 +198,7 @@ def _bring_up(
     store.write(stored)
     try:
         runner.start(life)
-        runner.sweep(place, life.id)
+        _sweep(shop, stored)
         if wish.wait:
             port = wait_until_ready(runner, life, wish.ready_s, voice)
             stored = replace(stored, port=port, was_ready=True)
@@ -214,11 +213,11 @@ def _bring_up(
 
 
 def _beginning(
-    stored: StoredService, place: Path, keys: AccessKeys | None, script: "Script | None"
+    stored: StoredService, place: Path, layout: Path, keys: AccessKeys | None, script: "Script | None"
 ) -> Callable[..., Life]:
     def begin(port: int | None, *, is_trial: bool) -> Life:
         name = uuid.uuid4().hex[:12]
-        return Life(stored.name, place, name, place / LAYOUT, stored.request.host, port, keys, script, is_trial)
+        return Life(stored.name, place, name, layout, stored.request.host, port, keys, script, is_trial)
 
     return begin
 
@@ -238,24 +237,32 @@ def _restore(shop: Workshop, old: StoredService | None, stored: StoredService) -
     if old is None:
         shop.store.remove(stored.name)
         return
-    shop.runner(old).sweep(shop.store.place(old.name), old.instance.id if old.instance else None)
+    _sweep(shop, old)
     shop.store.write(replace(old, phase=DEPLOYED))
 
 
 @contextlib.contextmanager
-def _at_work(shop: Workshop, name: str, voice: Voice) -> Iterator[StoredService | None]:
-    """Hold the service's lock, with what killed commands have left behind removed."""
+def _at_work(shop: Workshop, name: str, voice: Voice, *, replaces: bool = False) -> Iterator[StoredService | None]:
+    """Hold the service's lock, with what killed commands have left removed; with `replaces` also a damaged record."""
     with shop.store.locked(name, lambda: voice.say(f"another command is at work on {name}; waiting for it ...")):
         try:
             stored = shop.store.read_if_there(name)
         except DamagedDataError as error:
+            if not replaces:
+                raise
             voice.warn(f"{error}; what is left of it is removed")
             remove(shop, name, delete_image=False, delete_volume=False)
             stored = None
         if stored is not None:
-            keep = stored.instance.id if stored.instance else None
-            shop.runner(stored).sweep(shop.store.place(name), keep)
+            _sweep(shop, stored)
         yield stored
+
+
+def _sweep(shop: Workshop, stored: StoredService) -> None:
+    """End and remove all lives and images but the recorded ones."""
+    kept = stored.instance
+    shop.runner(stored).sweep(shop.store.place(stored.name), kept.id if kept else None)
+    shop.store.keep_image(stored.name, kept.layout if kept else None)
 
 
 def _end(shop: Workshop, stored: StoredService) -> None:

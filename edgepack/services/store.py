@@ -2,17 +2,19 @@
 
     service.json     the record, by rename; it is the first file to come and the last to go
     keys             the access keys, mode 0600, one a line, as the agent reads them
-    image/           the image layout;  pylock.PLATFORM.toml: its packages
+    images/ID/image/ the image layout
     data/            what the service keeps between its lives (its volume, with the process runner)
     instances/ID/    a life: app/ (models and script), log/, process.json, end.json
 
-A command that changes a service holds `services/.NAME.lock`, which the kernel releases when the command is killed.
+The folder is for its owner alone. A command that changes a service holds `services/.NAME.lock`, which the kernel
+releases when the command is killed.
 """
 
 import contextlib
 import fcntl
 import os
 import shutil
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,10 +22,10 @@ from edgepack.errors import DamagedDataError, InputError
 from edgepack.files import write_file
 from edgepack.models.naming import nearest
 from edgepack.services.access import key_lines
-from edgepack.services.record import AccessKeys
+from edgepack.services.record import AccessKeys, name_problems
 from edgepack.services.stored import StoredService, encode_service, parse_service
 
-RECORD, KEYS = "service.json", "keys"
+RECORD, KEYS, IMAGES = "service.json", "keys", "images"
 
 
 class ServiceStore:
@@ -33,7 +35,13 @@ class ServiceStore:
         self.folder = workspace.absolute() / "services"
 
     def place(self, name: str) -> Path:
-        """The folder of a service."""
+        """The folder of a service.
+
+        Raises:
+            InputError: the name would be another place.
+        """
+        if name in ("", ".", "..") or set(name) & set("/\0"):
+            raise InputError(*name_problems(name))
         return self.folder / name
 
     def names(self) -> tuple[str, ...]:
@@ -63,6 +71,7 @@ class ServiceStore:
 
     def write(self, stored: StoredService) -> None:
         """Keep a record, durable on return."""
+        self.place(stored.name).mkdir(mode=0o700, parents=True, exist_ok=True)
         write_file(self.place(stored.name) / RECORD, encode_service(stored), mode=0o600)
 
     def read_keys(self, name: str) -> AccessKeys | None:
@@ -89,19 +98,29 @@ class ServiceStore:
             write_file(path, key_lines(keys), mode=0o600)
 
     def remove(self, name: str) -> None:
-        """Remove all of a service, its record last. To be called with the lock held, which goes with it."""
+        """Remove all of a service, its record last. To be called with the lock held, which goes when it is released."""
         folder = self.place(name)
         for path in list(folder.iterdir()) if folder.is_dir() else ():
             if path.name != RECORD:
                 remove_tree(path)
         (folder / RECORD).unlink(missing_ok=True)
         remove_tree(folder)
-        self._remove_lock(name)
+
+    def new_image_folder(self, name: str) -> Path:
+        """Where to make an image for a service."""
+        return self.place(name) / IMAGES / uuid.uuid4().hex[:12]
+
+    def keep_image(self, name: str, layout: str | None) -> None:
+        """Remove all images of a service but the one in `layout` (a path in its folder)."""
+        kept = None if layout is None else self.place(name) / layout
+        for path in (self.place(name) / IMAGES).glob("*"):
+            if kept is None or not kept.is_relative_to(path):
+                remove_tree(path)
 
     @contextlib.contextmanager
     def locked(self, name: str, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Hold the right to change a service; `on_wait` is called once when another command has it."""
-        path = self._lock_path(name)
+        place, path = self.place(name), self._lock_path(name)
         while True:
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -115,7 +134,7 @@ class ServiceStore:
                 try:
                     yield
                 finally:
-                    if not self.place(name).is_dir():
+                    if not place.is_dir():
                         self._remove_lock(name)
                 return
             finally:

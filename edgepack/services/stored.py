@@ -27,11 +27,15 @@ class ServiceImage:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One life of a service: a folder below `instances`, or a container. `image` is the digest of what it runs."""
+    """One life of a service: a folder below `instances`, or a container. `image` is the digest of what it runs.
+
+    `layout` is where that is, in the service's folder: a new image does not touch the one that serves.
+    """
 
     id: str
     image: str = ""
     image_id: str = ""
+    layout: str = LAYOUT
 
 
 @dataclass(frozen=True, slots=True)

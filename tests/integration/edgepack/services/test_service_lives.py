@@ -6,12 +6,14 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edgepack import service
-from edgepack.errors import InputError, RemoteError
+from edgepack.errors import DamagedDataError, InputError, RemoteError
 from edgepack.models.naming import ModelReference
 from edgepack.models.registry import ModelRegistry
 from edgepack.models.request import RegisterRequest
@@ -27,6 +29,7 @@ from edgepack.services.record import (
     ServiceChange,
 )
 from tests.fakes.service_desk import SCRIPT, Desk, life_folder, until
+from tests.fakes.service_images import make_fake_image
 
 BROKEN = "def init():\n    raise ValueError('no such weights: é')\n\n\ndef run(data):\n    return data\n"
 
@@ -103,8 +106,27 @@ def test_what_would_fail_does_not_take_the_place_of_what_serves(desk: Desk) -> N
     after = desk.find()
     assert (after.state, after.process_id, after.models) == (RUNNING, before.process_id, ("tiny:1",))
     assert desk.answer(4)["product"] == 8
-    lives = list((desk.shop.store.place("service") / "instances").iterdir())
-    assert len(lives) == 1
+    place = desk.shop.store.place("service")
+    assert [len(list((place / folder).iterdir())) for folder in ("instances", "images")] == [1, 1]
+
+
+def test_a_failed_update_leaves_nothing_for_the_next_reload(desk: Desk) -> None:
+    desk.deploy()
+    weights = desk.folder / "more.bin"
+    weights.write_bytes(b"more")
+    ModelRegistry(desk.workspace).register(RegisterRequest("tiny", weights))
+    desk.write(BROKEN)
+    with pytest.raises(InputError, match="the one that serves goes on"):
+        desk.update(ServiceChange(models=(ModelReference("tiny", 2),)))
+    desk.write(SCRIPT.format(factor=3))
+    assert desk.reload().models == ("tiny:1",)
+    assert desk.answer(2) == {"product": 6, "models": ["weights.bin"]}
+
+
+def test_a_service_is_for_its_owner_alone(desk: Desk) -> None:
+    desk.deploy()
+    place = desk.shop.store.place("service")
+    assert place.stat().st_mode & 0o777 == 0o700  # so are the log, what the script keeps, its environment
 
 
 def test_update(desk: Desk) -> None:
@@ -252,6 +274,20 @@ def test_a_damaged_record(desk: Desk) -> None:
     found = desk.find()
     assert found.state == "unknown"
     assert "edgepack service delete service" in found.reason
+    kept = desk.shop.store.place("service") / "data" / "kept"
+    kept.write_text("a year of it")
+    for change in (desk.reload, desk.deploy):
+        with pytest.raises(DamagedDataError, match="edgepack service delete service"):
+            change()
+    assert kept.exists()
+    assert len(desk.pids()) == 3
+
+    def make_image(*given: Any) -> Any:
+        assert desk.shop.store.is_at_work("service")  # nobody else may change it now
+        return make_fake_image(*given)
+
+    desk.shop = replace(desk.shop, make_image=make_image)
+    assert desk.deploy(overwrite=True).state == RUNNING
     desk.delete()
     assert desk.pids() == []
 
