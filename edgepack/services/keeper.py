@@ -21,6 +21,7 @@ LOG_BYTES = 4 * 1024 * 1024
 LOG_FILES = 4
 GRACE_S = 15.0
 _PIECE_BYTES = 65536
+_LONGEST_LINE_BYTES = 1024 * 1024
 _LAST_OUTPUT_S = 1.0
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
@@ -39,7 +40,9 @@ class RotatingLog:
         room = LOG_BYTES - self._size
         if room < len(piece):
             cut = piece.find(b"\n", max(0, room)) + 1
-            if cut:
+            if room < -_LONGEST_LINE_BYTES and not cut:  # such as a progress bar, which never ends its line
+                self._rotate()
+            elif cut:
                 self._append(piece[:cut])
                 self._rotate()
                 piece = piece[cut:]
@@ -63,8 +66,9 @@ class RotatingLog:
                 older = f"{self._path}.{number - 1}" if number > 1 else self._path
                 with contextlib.suppress(FileNotFoundError):
                     os.replace(older, f"{self._path}.{number}")
-            os.close(self._descriptor)
+            former = self._descriptor
             self._open()
+            os.close(former)
 
 
 def main(folder: str) -> None:

@@ -223,6 +223,17 @@ def test_a_log_that_tells_nothing() -> None:
     assert failure_text("Segmentation fault\n") == ""
 
 
+def test_a_log_without_ends_of_lines_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgepack.services.keeper.LOG_BYTES", 100)
+    monkeypatch.setattr("edgepack.services.keeper._LONGEST_LINE_BYTES", 50)
+    log = RotatingLog(str(tmp_path / "service.log"))
+    for number in range(500):
+        log.write(f"\r{number}%".encode())
+    log.close()
+    assert len(list(tmp_path.iterdir())) == 4
+    assert all(path.stat().st_size <= 100 + 50 + 8 for path in tmp_path.iterdir())
+
+
 def test_the_log_is_bounded_and_read_over_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgepack.services.keeper.LOG_BYTES", 100)
     log = RotatingLog(str(tmp_path / "service.log"))
