@@ -16,6 +16,7 @@ TEXT, FLAG, WHOLE, NUMBER, OBJECT, LIST = (
     "a mapping",
     "a list",
 )
+_KINDS: Mapping[type, str] = {str: "another text", dict: OBJECT, list: LIST}
 _TYPES: Mapping[str, Any] = {TEXT: str, FLAG: bool, WHOLE: int, NUMBER: int | float, OBJECT: dict, LIST: list}
 
 
@@ -39,8 +40,9 @@ class KeyReading:
                 self.problems.append(f"{self.where}: key `{named}` is not known; {hint}")
             elif value is not None and not self._fits(value, table[key]):
                 kinds = table[key] if isinstance(table[key], tuple) else (table[key],)
-                shown = "another text" if isinstance(value, str) else repr(value)
-                self.problems.append(f"{self.where}: `{named}` must be {' or '.join(kinds)}, not {shown}")
+                self.problems.append(
+                    f"{self.where}: `{named}` must be {' or '.join(kinds)}, not {_shown(value, kinds)}"
+                )
             elif value is not None:
                 found[key] = value
         self.problems.extend(
@@ -63,3 +65,12 @@ class KeyReading:
             return kinds == FLAG
         wanted = kinds if isinstance(kinds, tuple) else (kinds,)
         return any(isinstance(value, _TYPES[kind]) for kind in wanted)
+
+
+def _shown(value: Any, wanted: Sequence[str]) -> str:
+    """A value that does not fit; without its content where a text belongs, which may be a secret."""
+    if isinstance(value, bool) or (isinstance(value, int | float) and TEXT not in wanted):
+        return repr(value)
+    if isinstance(value, int | float):
+        return "a number; put it in quotes"
+    return _KINDS.get(type(value), f"a {type(value).__name__}")

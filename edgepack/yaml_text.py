@@ -22,9 +22,19 @@ def parse_yaml(text: str, where: str, *, kind: str = "YAML") -> Any:
         InputError.raise_if_any(repeated)
         document = yaml.safe_load(text)
     except _REFUSED as error:
-        raise InputError(f"{where}: not {kind}: {' '.join(str(error).split()) or type(error).__name__}") from error
+        raise InputError(f"{where}: not {kind}: {_reason(error)}") from error
     InputError.raise_if_any(dict.fromkeys(_key_problems(document, where)))
     return document
+
+
+def _reason(error: Exception) -> str:
+    """What the library says, without the line itself: it may hold a secret."""
+    text = str(error)
+    if isinstance(error, yaml.MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        text = ", ".join(filter(None, (error.context, error.problem))) + place
+    return " ".join(text.split()) or type(error).__name__
 
 
 def _repeated_keys(root: yaml.Node | None, where: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from edgepack.deployment_config import parse_deployment_config
+from edgepack.deployment_config import parse_deployment_config, read_deployment_config
 from edgepack.deployment_targets import (
     AciDeployment,
     AcrCredentials,
@@ -173,6 +173,17 @@ def test_v1s_defaults() -> None:
 def test_secrets_are_not_shown() -> None:
     texts = [repr(value) for _, value in FORMS]
     assert not any("secret" in text or "'one'" in text or "key.pem" in text for text in texts)
+
+
+def test_a_password_is_not_shown_whatever_is_wrong_with_it() -> None:
+    credentials = {"location": "r.io", "user": "me", "password": 48151623}
+    with pytest.raises(InputError) as caught:
+        read_deployment_config({**IOT, "acrCredentials": [credentials]}, "dc.json")
+    assert "`acrCredentials[0].password` must be a text, not a number; put it in quotes" in str(caught.value)
+    text = "computeType: iot\nacrCredentials:\n- password: @hunter2\n"
+    with pytest.raises(InputError, match=r"line 3, column 13") as caught:
+        parse_deployment_config(text, "dc.yml")
+    assert not any(secret in str(caught.value) for secret in ("48151623", "hunter2"))
 
 
 IOT = {"computeType": "iot", "amlModule": {"moduleName": "m"}, "routes": {}, "iotDeviceId": "d"}
