@@ -44,6 +44,9 @@ _IGNORED: tuple[tuple[str, ...], ...] = tuple(
 )
 
 
+_OF_A_SERVICE = tuple("runner port host key key_file overwrite no_wait timeout_s description tags properties".split())
+
+
 def _az_options(command: Command) -> Command:
     for names in _IGNORED:
         command = click.option(*names, hidden=True, default=None)(command)
@@ -86,6 +89,9 @@ def deploy_command(
     for name in sorted(name for name, value in ignored.items() if value is not None):
         session.say(f"note: {name} is ignored: it says something to Azure, or the files say it")
     given["models"] = (*given["models"], *map(_model_of, metadata))
+    given["key"] = given["key"] or bool(auth_enabled)
+    if given["key_file"] is not None and (primary_key or secondary_key):
+        raise click.UsageError("--key-file excludes --primary-key and --secondary-key.")
     options = DeployOptions(**given)
     config: Path | Mapping[str, Any] | None = options.inference_config
     inline = {"entryScript": entry_script, "condaFile": conda_file, "sourceDirectory": source_directory}
@@ -95,12 +101,19 @@ def deploy_command(
         config = {key: value for key, value in inline.items() if value is not None}
     deployment = read_deployment(options.deployment_config)
     if isinstance(deployment, IotDeployment):
+        default = DeployOptions()
+        for name in _OF_A_SERVICE:
+            if getattr(options, name) != getattr(default, name):
+                flag = (
+                    name.removesuffix("_s").replace("_", "-").replace("properties", "property").replace("tags", "tag")
+                )
+                session.warn(f"--{flag} is ignored: it is for a service on this machine, and computeType is iot")
         _build_for_edge(session, options, deployment, config, output, image, platform)
         return
     local = local_only(deployment, str(options.deployment_config))
     if (output, image, platform) != (None, None, None):
         raise click.UsageError("-o, -t and --platform are for deployments of computeType iot.")
-    request = service_request(options, local, config, _given_keys(primary_key, secondary_key, auth_enabled))
+    request = service_request(options, local, config, _given_keys(primary_key, secondary_key))
     deploy_here(session, options, request)
 
 
@@ -166,9 +179,9 @@ def _next_steps(
     return [*steps, f"edgepack deploy {manifest} --device {deployment.device_id}"]
 
 
-def _given_keys(primary: str | None, secondary: str | None, auth_enabled: bool | None) -> AccessKeys | None:
+def _given_keys(primary: str | None, secondary: str | None) -> AccessKeys | None:
     """The keys of the command line, for the flags of old; `--key-file` keeps them out of the list of processes."""
-    from edgepack.services.access import key_problem, make_key, make_keys
+    from edgepack.services.access import key_problem, make_key
 
     given = {"--primary-key": primary, "--secondary-key": secondary}
     InputError.raise_if_any(
@@ -176,7 +189,7 @@ def _given_keys(primary: str | None, secondary: str | None, auth_enabled: bool |
     )
     if primary or secondary:
         return AccessKeys(primary or make_key(), secondary or make_key())
-    return make_keys() if auth_enabled else None
+    return None
 
 
 def _model_of(path: str) -> str:

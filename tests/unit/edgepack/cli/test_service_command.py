@@ -15,7 +15,7 @@ from edgepack.module import deployment_document
 from edgepack.project import BuildOptions
 from edgepack.services.health import Health
 from edgepack.services.observe import describe
-from edgepack.services.record import ServiceRequest
+from edgepack.services.record import AccessKeys, ServiceRequest
 from edgepack.services.runner import Sight
 from edgepack.services.store import ServiceStore
 from edgepack.services.stored import DEPLOYED, Instance, StoredService
@@ -142,6 +142,16 @@ def test_flags_of_the_cloud_are_named_as_ignored(run: Run) -> None:
         assert f"note: --{name} is ignored" in outcome.err
 
 
+def test_flags_of_services_do_nothing_for_iot_and_say_so(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "dc.json").write_text(json.dumps(IOT))
+    command = ("model", "deploy", "-n", "scorer", "-m", "none", "--ic", "ic.json", "--dc", "dc.json")
+    outcome = run(*command, "--key", "--port", "80", "--tag", "a=b")
+    assert outcome.code == 2
+    for flag in ("--key", "--port", "--tag"):
+        assert f"warning: {flag} is ignored" in outcome.err
+    assert "is ignored" not in run(*command).err
+
+
 def test_a_metadata_file_names_a_model(run: Run, tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text('{"modelId": "none:4"}')
     outcome = run("model", "deploy", "-n", "scorer", "-f", "model.json")
@@ -218,3 +228,23 @@ def test_how_services_look() -> None:
         "scoring URI  http://localhost:6789/score",
         "keys         edgepack service keys scorer",
     ]
+
+
+def test_the_keys_of_a_file_are_the_keys(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[ServiceRequest] = []
+
+    def deploy(_workspace: Path, request: ServiceRequest, **_more: Any) -> Any:
+        asked.append(request)
+        return describe(kept_service(tmp_path), Sight(False), Health("running"))
+
+    monkeypatch.setattr("edgepack.service.deploy", deploy)
+    (tmp_path / "keys").write_text("first-key\nsecond-key\n")
+    command = ("model", "deploy", "-n", "scorer", "--ic", "ic.json")
+    assert run(*command, "--auth-enabled", "true", "--key-file", "keys").code == 0
+    assert asked[-1].keys == AccessKeys("first-key", "second-key")
+    assert run(*command, "--auth-enabled", "true").code == 0
+    last = asked.pop()
+    assert last.needs_key
+    assert last.keys is None  # those that the service has stay
+    assert run(*command, "--primary-key", "third-key", "--key-file", "keys").code == 2
+    assert len(asked) == 1
