@@ -60,6 +60,8 @@ def main() -> None:
 
 
 def _run(order: dict[str, Any]) -> dict[str, Any]:
+    if order["user"] == 0 and os.geteuid() == 0:  # root of this machine is not kept in by a root folder
+        raise _NotHere("the image's user is root, as whom it would run on this machine: that takes a Docker engine")
     user = _leave_namespaces(order["user"])
     _raise_loopback()
     reading, writing = os.pipe()

@@ -62,7 +62,7 @@ def started(content: PlatformContent) -> Started:
         tuple(map(str, command)),
         environment,
         str(config.get("WorkingDir") or "/"),
-        int(user) if user.isdecimal() else 1000,
+        int(user) if user.isdecimal() else 0 if user == "root" else 1000,
         tuple(config.get("Volumes") or {}),
     )
 

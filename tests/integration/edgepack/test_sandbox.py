@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,15 @@ def test_without_the_rights_of_root_it_is_the_same(tmp_path: Path) -> None:
     if "namespaces" in done.stdout:
         pytest.skip(f"users other than root have no namespaces here: {done.stdout}")
     assert set(done.stdout.splitlines()) >= EXPECTED, done.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="as another user, root of the image is nobody here")
+def test_an_image_that_runs_as_root_does_not_do_so_on_this_machine(tmp_path: Path) -> None:
+    layout = shell_image(tmp_path, "exit 7").layout
+    (content,) = read_layout(layout).platforms
+    config = {**content.config, "config": {**content.config["config"], "User": "root"}}
+    for user in ("root", "0"):
+        config["config"]["User"] = user
+        found = try_as_process(layout, replace(content, config=config), [], 60, tmp_path / "scratch")
+        assert isinstance(found, NotRunnable)
+        assert "the image's user is root" in found.reason
