@@ -216,13 +216,13 @@ class Model:
         """
         if sample_input_dataset or sample_output_dataset:
             raise WebserviceException("samples are part of a version: register the model again with them")
-        model_registration.checkmodel_registration.filters(tags, "tags")
+        model_registration.check_pairs(tags, "tags")
         resources = resource_configuration.resources() if resource_configuration else None
         self._change(RecordChange(description or None, tags or None, resources=resources))
 
     def add_tags(self, tags: dict[str, str]) -> None:
         """Add tags, or replace those of the same key."""
-        model_registration.checkmodel_registration.filters(tags, "tags")
+        model_registration.check_pairs(tags, "tags")
         self._change(RecordChange(add_tags=tags))
 
     def remove_tags(self, tags: Sequence[str]) -> None:
@@ -238,7 +238,7 @@ class Model:
         Raises:
             WebserviceException: it has one of them.
         """
-        model_registration.checkmodel_registration.filters(properties, "properties")
+        model_registration.check_pairs(properties, "properties")
         taken = sorted(set(properties) & set(self.properties))
         if taken:
             raise WebserviceException(

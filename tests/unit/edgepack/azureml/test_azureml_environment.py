@@ -1,0 +1,161 @@
+"""`Environment`: its document, its folder, its versions in the workspace."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edgepack.azureml.core import Environment, Workspace
+from edgepack.azureml.core.environment import DockerBuildContext
+from edgepack.azureml.exceptions import UserErrorException
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    monkeypatch.setenv("EDGEPACK_WORKSPACE", str(tmp_path / "workspace"))
+    monkeypatch.chdir(tmp_path)
+    return Workspace.from_config()
+
+
+def test_a_new_one_has_the_document_of_v1() -> None:
+    assert Environment("myenv").document() == {
+        "name": "myenv",
+        "version": None,
+        "environmentVariables": {"EXAMPLE_ENV_VAR": "EXAMPLE_VALUE"},
+        "python": {
+            "interpreterPath": "python",
+            "userManagedDependencies": False,
+            "condaDependenciesFile": None,
+            "baseCondaEnvironment": None,
+            "condaDependencies": {
+                "name": "project_environment",
+                "channels": ["anaconda", "conda-forge"],
+                "dependencies": ["python=3.8.13", {"pip": ["azureml-defaults"]}],
+            },
+        },
+        "docker": {
+            "enabled": False,
+            "baseImage": "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04",
+            "baseDockerfile": None,
+            "buildContext": None,
+            "sharedVolumes": True,
+            "shmSize": "2g",
+            "arguments": [],
+            "baseImageRegistry": {"address": None, "username": None, "password": None},
+            "platform": {"os": "Linux", "architecture": "amd64"},
+        },
+        "spark": {"repositories": [], "packages": [], "precachePackages": True},
+        "databricks": {},
+        "r": None,
+        "inferencingStackVersion": None,
+        "assetId": None,
+    }
+
+
+def test_from_files(workspace: Workspace) -> None:
+    Path("conda.yml").write_text("dependencies:\n- python=3.11\n- pip:\n  - joblib\n")
+    Path("requirements.txt").write_text("# what it needs\nnumpy==1.26  # arrays\n\n-r more.txt\n")
+    conda = Environment.from_conda_specification("one", "conda.yml").python.conda_dependencies
+    pip = Environment.from_pip_requirements("two", "requirements.txt", pip_version="24.0").python.conda_dependencies
+    assert conda is not None
+    assert pip is not None
+    assert (conda.conda_packages, conda.pip_packages) == (["python=3.11"], ["joblib"])
+    assert (pip.conda_packages, pip.pip_packages) == (["python=3.10.18", "pip=24.0"], ["numpy==1.26"])
+    assert pip.pip_options == ["-r more.txt"]
+
+
+def test_a_folder_and_back(workspace: Workspace) -> None:
+    made = Environment("myenv", inferencing_stack_version="latest")
+    made.environment_variables["GREETING"] = "ä"
+    made.docker.base_image = None
+    made.docker.build_context = DockerBuildContext("git", "https://git.example/x")
+    made.docker.base_image_registry.password = "secret"
+    made.spark.precache_packages = False
+    made.save_to_directory("folder")
+    assert sorted(path.name for path in Path("folder").iterdir()) == [
+        "azureml_environment.json",
+        "conda_dependencies.yml",
+    ]
+    assert Environment.load_from_directory("folder").document() == made.document()
+    assert "secret" not in repr(made)
+    with pytest.raises(UserErrorException, match="overwrite=True"):
+        made.save_to_directory("folder")
+    made.save_to_directory("folder", overwrite=True)
+    with pytest.raises(FileNotFoundError):
+        Environment.load_from_directory("other")
+
+
+def test_versions_in_the_workspace(workspace: Workspace) -> None:
+    made = Environment("myenv")
+    assert made.register(workspace).version == "1"
+    assert made.register(workspace).version == "1", "the same content is the same version"
+    made.environment_variables["A"] = "1"
+    for number in range(9):
+        made.environment_variables["A"] = str(number)
+        made.register(workspace)
+    assert Environment.get(workspace, "myenv").version == "10"
+    assert Environment.get(workspace, "myenv").environment_variables["A"] == "8"
+    assert Environment.get(workspace, "myenv", version="1").environment_variables == {
+        "EXAMPLE_ENV_VAR": "EXAMPLE_VALUE"
+    }
+    assert {name: each.version for name, each in workspace.environments.items()} == {"myenv": "10"}
+    clone = Environment.get(workspace, "myenv").clone("other")
+    clone.environment_variables["A"] = "x"
+    assert (clone.name, clone.version) == ("other", None)
+    assert Environment.get(workspace, "myenv").environment_variables["A"] == "8"
+
+
+def test_what_is_refused(workspace: Workspace) -> None:
+    Environment("myenv").register(workspace)
+    for name, version, text in (
+        ("myenw", None, "did you mean myenv?"),
+        ("myenv", "3", "it has 1"),
+        ("AzureML-sklearn-1.0", None, "curated environments"),
+        ("../myenv", None, "is not in"),
+    ):
+        with pytest.raises(UserErrorException, match=text.replace("?", r"\?")):
+            Environment.get(workspace, name, version=version)
+    two = Environment("two")
+    two.docker.base_dockerfile = "FROM x"
+    with pytest.raises(UserErrorException, match="mutually exclusive"):
+        two.register(workspace)
+    with pytest.raises(UserErrorException, match="reserved"):
+        Environment("AzureML-mine").register(workspace)
+    with pytest.raises(UserErrorException, match="not allowed"):
+        Environment("a/b").register(workspace)
+    with pytest.raises(UserErrorException, match="has no dokcer"):
+        Environment("x", dokcer=1)
+    with pytest.raises(AttributeError):
+        two.docker.base_imgae = "x"  # type: ignore[attr-defined]
+    with pytest.raises(UserErrorException, match=r"Model\.package"):
+        two.build(workspace)
+
+
+def test_an_environment_of_conda(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserErrorException, match="conda is not installed"):
+        Environment.from_existing_conda_environment("mine", "base")
+    (tmp_path / "conda").write_text(
+        '#!/bin/sh\n[ "$5" = base ] || { echo "no such environment" >&2; exit 1; }\n'
+        "echo 'name: base'; echo 'dependencies: [python=3.11.4, numpy=1.26.0]'; echo 'prefix: /opt/conda'\n"
+    )
+    (tmp_path / "conda").chmod(0o755)
+    packages = Environment.from_existing_conda_environment("mine", "base").python.conda_dependencies
+    assert packages is not None
+    assert packages.as_dict() == {"name": "base", "dependencies": ["python=3.11.4", "numpy=1.26.0"]}
+    with pytest.raises(UserErrorException, match="no such environment"):
+        Environment.from_existing_conda_environment("mine", "other")
+
+
+def test_a_document_without_what_has_defaults(tmp_path: Path) -> None:
+    (tmp_path / "azureml_environment.json").write_text(
+        json.dumps({"name": "old", "docker": {"baseDockerfile": "FROM x"}})
+    )
+    found = Environment.load_from_directory(str(tmp_path))
+    assert (found.docker.base_image, found.docker.shm_size, found.python.interpreter_path) == (None, "2g", "python")
+    (tmp_path / "azureml_environment.json").write_text('{"name": "old", "docker": []}')
+    assert Environment.load_from_directory(str(tmp_path)).docker.base_image is not None
+    for text in ("{", "[]", "{}", '{"name": "x", "python": [1]}', '{"name": "x", "docker": {"platform": 1}}'):
+        (tmp_path / "azureml_environment.json").write_text(text)
+        with pytest.raises(UserErrorException):
+            Environment.load_from_directory(str(tmp_path))
