@@ -14,7 +14,7 @@ from edgepack.models.record import ModelRecord, RecordChange
 from edgepack.models.registry import ModelRegistry, filtered
 
 if TYPE_CHECKING:
-    from edgepack.azureml.core.webservice import Webservice
+    from edgepack.azureml.core.webservice import LocalWebservice
     from edgepack.azureml.core.webservice.deployment import DeploymentConfiguration
 
 __all__ = ["InferenceConfig", "Model", "ModelPackage"]
@@ -163,7 +163,7 @@ class Model:
         deployment_target: Any = None,
         overwrite: bool = False,
         show_output: bool = False,
-    ) -> "Webservice":
+    ) -> "LocalWebservice":
         """Build and start a service; `wait_for_deployment` of what comes back waits until it is ready.
 
         Raises:

@@ -12,7 +12,7 @@ from edgepack.workspace_folder import find_workspace
 if TYPE_CHECKING:
     from edgepack.azureml.core.environment import Environment
     from edgepack.azureml.core.model import Model
-    from edgepack.azureml.core.webservice import Webservice
+    from edgepack.azureml.core.webservice import LocalWebservice
 
 CONFIG_FILE = "config.json"
 _FOLDERS = (".azureml", "aml_config", "")
@@ -99,7 +99,7 @@ class Workspace:
         return {model.name: model for model in Model.list(self, latest=True)}
 
     @property
-    def webservices(self) -> "dict[str, Webservice]":
+    def webservices(self) -> "dict[str, LocalWebservice]":
         """The services, by name."""
         from edgepack.azureml.core.webservice import Webservice
 

@@ -1,23 +1,27 @@
 """`Webservice`: what all services have in common. Those of this machine are `LocalWebservice`."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from edgepack import service
 from edgepack.azureml.core.workspace import Workspace
 from edgepack.azureml.exceptions import WebserviceException, told_as
 from edgepack.errors import InputError
-from edgepack.services.record import Service
+from edgepack.services.log_text import failure_text
+from edgepack.services.record import FAILED, Service
+
+if TYPE_CHECKING:
+    from edgepack.azureml.core.webservice.local import LocalWebservice
 
 
 class Webservice:
     """A service, by its name. `Webservice(workspace, name)` gives a `LocalWebservice`."""
 
-    def __new__(cls, workspace: Workspace, name: str, *args: Any, **kwargs: Any) -> "Webservice":
+    def __new__(cls, workspace: Workspace, name: str, *args: Any, **kwargs: Any) -> "LocalWebservice":
         """An object of the class that the service is of."""
         from edgepack.azureml.core.webservice.local import LocalWebservice
 
-        return super().__new__(LocalWebservice if cls is Webservice else cls)
+        return cast("LocalWebservice", super().__new__(LocalWebservice if cls is Webservice else cls))
 
     def __init__(self, workspace: Workspace, name: str) -> None:
         """Look up a service.
@@ -45,16 +49,18 @@ class Webservice:
         tags: Sequence[Any] | None = None,
         properties: Sequence[Any] | None = None,
         image_digest: str | None = None,
-    ) -> "list[Webservice]":
+    ) -> "list[LocalWebservice]":
         """The services that answer the filters; of tags and properties, each is a `key` or `[key, value]`.
 
         Raises:
             WebserviceException: the workspace cannot be read.
         """
+        from edgepack.azureml.core.webservice.local import LocalWebservice
+
         with told_as(WebserviceException):
             found = service.list_services(workspace.folder)
         return [
-            Webservice(workspace, each.name)
+            LocalWebservice(workspace, each.name)
             for each in found
             if (compute_type or "local").lower() == "local"
             and image_name in (None, each.name)
@@ -73,9 +79,12 @@ class Webservice:
 
     @property
     def error(self) -> str | None:
-        """Why it is not running."""
+        """Why it is not running; with the script's traceback, if that was it."""
         found = self._seen()
-        return None if found is None else found.reason or None
+        if found is None or not found.reason:
+            return None
+        told = failure_text(service.logs(self.workspace.folder, self.name)) if found.state == FAILED else None
+        return found.reason if not told or told in found.reason else f"{found.reason}\n{told}"
 
     @property
     def scoring_uri(self) -> str | None:

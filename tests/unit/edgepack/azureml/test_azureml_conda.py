@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgepack.azureml.core.conda_dependencies import CondaDependencies
@@ -133,6 +133,7 @@ def test_a_structure_is_not_shared() -> None:
 names = st.from_regex(r"[a-z][a-z0-9]{0,6}", fullmatch=True).filter(lambda name: name not in ("python", "pip"))
 
 
+@settings(max_examples=30)
 @given(st.lists(st.tuples(names, st.sampled_from(["", "=1", ">=2,<3", "==1.0"])), max_size=8))
 def test_each_name_stands_once_as_it_was_added_last(added: list[tuple[str, str]]) -> None:
     packages = CondaDependencies(_underlying_structure={"dependencies": []})
