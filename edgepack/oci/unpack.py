@@ -16,6 +16,8 @@ from edgepack.oci.layer_reading import open_layer
 from edgepack.oci.layout import blob_path
 from edgepack.oci.validate import PlatformContent
 
+_WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
+
 
 def unpack_image(layout: Path, content: PlatformContent, folder: Path) -> Path:
     """Unpack the image below `folder`, or find it there; returns the root file system.
@@ -24,7 +26,7 @@ def unpack_image(layout: Path, content: PlatformContent, folder: Path) -> Path:
 
     Raises:
         DamagedDataError: a layer cannot be read.
-        InputError: a layer deletes files of a lower one (images that edgepack builds do not).
+        InputError: a layer holds a device.
     """
     target = folder / content.config_digest.removeprefix("sha256:")
     unpack_layers(layout, content.layers, target)
@@ -61,22 +63,49 @@ def _unpack_layer(blob: Path, media_type: str, root: Path) -> None:
             open_layer(blob, media_type) as plain,
             tarfile.open(fileobj=plain, mode="r:") as archive,
         ):
+            own: set[Path] = set()
             for member in archive:
-                _unpack_member(archive, member, root, blob)
+                path = _place(member.name, root, blob)
+                if path.name.startswith(_WHITEOUT):
+                    _delete(path, own)
+                else:
+                    _unpack_member(archive, member, path, blob)
+                    own |= {path, *path.parents}
     except tarfile.TarError as error:
         raise DamagedDataError(f"{blob}: this layer cannot be unpacked ({error})") from error
 
 
-def _unpack_member(archive: tarfile.TarFile, member: tarfile.TarInfo, root: Path, blob: Path) -> None:
-    """Write one entry below `root`. Done here since older Pythons' `tarfile` cannot be told to keep inside a folder."""
-    path = root / member.name
+def _place(name: str, root: Path, blob: Path) -> Path:
+    """Where an entry goes. Done here since older Pythons' `tarfile` cannot be told to keep inside a folder."""
+    path = root / name
     if ".." in path.parts or not path.parent.resolve().is_relative_to(root.resolve()):
-        raise DamagedDataError(f"{blob}: {member.name!r} lies outside of the image")
-    if path.name.startswith(".wh."):
-        raise InputError(f"{blob}: deletes {member.name}; only images without deletions can be unpacked")
+        raise DamagedDataError(f"{blob}: {name!r} lies outside of the image")
+    return path
+
+
+def _delete(whiteout: Path, own: set[Path]) -> None:
+    """Delete what a whiteout names of lower layers; what the layer has brought itself (`own`) stays."""
+    folder = whiteout.parent
+    if whiteout.name == _OPAQUE:
+        names = list(folder.iterdir()) if folder.is_dir() else []
+    else:
+        names = [folder / whiteout.name.removeprefix(_WHITEOUT)]
+    for path in names:
+        if path in own:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _unpack_member(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path, blob: Path) -> None:
+    """Write one entry as `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_symlink() or path.is_file():
         path.unlink()
+    elif path.is_dir() and not member.isdir():
+        shutil.rmtree(path)
     if member.isdir():
         path.mkdir(exist_ok=True)
     elif member.issym():

@@ -9,8 +9,8 @@ from email.utils import format_datetime
 
 from tests.fakes.deb import Content, Deb, Program, Symlink
 
-ARCHITECTURES = ("amd64", "arm64")
-MACHINES = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
+ARCHITECTURES = ("amd64", "arm64", "armhf")
+MACHINES = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu", "armhf": "arm-linux-gnueabihf"}
 
 
 @dataclass
