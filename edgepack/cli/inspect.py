@@ -155,7 +155,7 @@ def _platform_lines(difference: "PlatformDifference") -> list[str]:
     whole = size_text(sum(layer.size_bytes for layer in difference.layers))
     pulls = f"pulls {size_text(difference.pull_bytes)} of {whole}"
     if difference.pull_by_place_bytes != difference.pull_bytes:
-        pulls += f"; with Docker's older store {size_text(difference.pull_by_place_bytes)}"
+        pulls += f"; with Docker's own store {size_text(difference.pull_by_place_bytes)}"
     lines = [f"{difference.platform}  {pulls}"]
     lines += [
         f"  {layer.state:<6} {layer.kind:<9}{size_text(layer.size_bytes):>10}  {layer.digest[7:19]}  {layer.title}"
