@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 
@@ -196,6 +196,6 @@ def maker_digest(compression: Compression = Compression.GZIP) -> str:
     """A digest of the code that turns content into bytes: layers of an older edgepack are not mistaken for ours."""
     digest = hashlib.sha256(f"{FORMAT} {compression}".encode())
     for name in _MAKERS:
-        source = import_module(f"edgepack.{name}").__file__
-        digest.update(Path(source or "").read_bytes())
+        found = find_spec(f"edgepack.{name}")  # not imported: that costs more than a warm build has need of
+        digest.update(Path(found.origin if found and found.origin else "").read_bytes())
     return digest.hexdigest()
