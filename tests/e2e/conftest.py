@@ -118,10 +118,9 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def emulation() -> None:
-    """The kernel runs arm64 programs through qemu, in containers too."""
-    if os.uname().machine == "aarch64":
-        return
-    _need("qemu-aarch64-static")
+    """The kernel runs programs for arm64 and arm/v7 through qemu, in containers too."""
+    foreign = [machine for machine in ("aarch64", "arm") if machine != os.uname().machine]
+    _need(*(f"qemu-{machine}-static" for machine in foreign))
     if os.geteuid() != 0:
         pytest.skip("registering an emulator needs root")
     if not (BINFMT / "register").exists():
@@ -130,8 +129,9 @@ def emulation() -> None:
         )
         if mounted.returncode != 0:
             pytest.skip(f"binfmt_misc cannot be mounted: {mounted.stderr.strip()}")
-    if not (BINFMT / "qemu-aarch64").exists():
-        (BINFMT / "register").write_bytes(Path("/usr/lib/binfmt.d/qemu-aarch64.conf").read_bytes().strip())
+    for machine in foreign:
+        if not (BINFMT / f"qemu-{machine}").exists():
+            (BINFMT / "register").write_bytes(Path(f"/usr/lib/binfmt.d/qemu-{machine}.conf").read_bytes().strip())
 
 
 @pytest.fixture(scope="session")
