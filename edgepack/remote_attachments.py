@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from http.client import NOT_FOUND
 from io import BytesIO
 
 from edgepack.oci.artifact import (
@@ -17,6 +18,7 @@ from edgepack.oci.artifact import (
 )
 from edgepack.oci.descriptor import Descriptor
 from edgepack.oci.registry import Registry
+from edgepack.oci.registry_fault import RegistryRefusal
 
 _TYPES = (CYCLONEDX, IN_TOTO, COSIGN_SIGNATURE, COSIGN_ATTESTATION)
 _TAGS = (("sig", COSIGN_SIGNATURE), ("att", COSIGN_ATTESTATION))
@@ -53,12 +55,12 @@ def joined_signatures(attached: Attached, registry: Registry) -> Attached:
 
 
 def _joined(one: Attachment, subject: Descriptor, registry: Registry) -> Attachment:
-    if one.tag is None or registry.manifest_digest(one.tag) in (None, one.descriptor.digest):
+    if one.tag is None or registry.manifest_digest(one.tag) == one.descriptor.digest:
         return one
-    other = _pull(registry, one.tag, subject, one.artifact_type)
+    other = _pull_tag(registry, one.tag, subject, one.artifact_type)
     if other is None:
         return one
-    layers = (*(layer for layer in other.layers if layer not in one.layers), *one.layers)
+    layers = (*other.layers, *(layer for layer in one.layers if layer not in other.layers))
     return attach(one.artifact_type, one.subject, layers, like_an_image=True)
 
 
@@ -74,12 +76,20 @@ def push_attachments(registry: Registry, attachments: Iterable[Attachment]) -> N
 def _tagged(registry: Registry, subject: Descriptor) -> list[Attachment]:
     found = []
     for suffix, artifact_type in _TAGS:
-        tag = cosign_tag(subject.digest, suffix)
-        if registry.manifest_digest(tag) is not None:
-            one = _pull(registry, tag, subject, artifact_type)
-            if one is not None:
-                found.append(replace(one, subject=subject))
+        one = _pull_tag(registry, cosign_tag(subject.digest, suffix), subject, artifact_type)
+        if one is not None:
+            found.append(replace(one, subject=subject))
     return found
+
+
+def _pull_tag(registry: Registry, tag: str, subject: Descriptor, artifact_type: str) -> Attachment | None:
+    """What the tag names, None where there is none. A HEAD would not do: some registries do not tell digests."""
+    try:
+        return _pull(registry, tag, subject, artifact_type)
+    except RegistryRefusal as error:
+        if error.status == NOT_FOUND:
+            return None
+        raise
 
 
 def _pull(registry: Registry, name: str, subject: Descriptor, artifact_type: str | None = None) -> Attachment | None:

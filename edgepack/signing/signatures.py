@@ -107,8 +107,8 @@ def _documents(attached: Attached) -> tuple[Attachment, ...]:
 
 
 def _layers_of_others(attached: Attached, artifact_type: str, key: PublicKey) -> Iterator[Blob]:
-    """The signatures that `key` has not made: they stay."""
-    for layer in _layers(attached, artifact_type):
+    """The signatures that `key` has not made, each once: they stay. A registry keeps former lists of them, too."""
+    for layer in dict.fromkeys(_layers(attached, artifact_type)):
         try:
             own = bool(_payloads([layer], key) if artifact_type == COSIGN_SIGNATURE else _envelopes([layer], key))
         except DamagedDataError:
