@@ -63,6 +63,8 @@ def check_documents(folder: Path, attached: Attached) -> tuple[str, ...]:
             wanted[f"{SBOM}/{title}" if attachment.artifact_type == CYCLONEDX else title] = layer.content
     present = [path.name for path in (folder / SBOM).glob("*")] if (folder / SBOM).is_dir() else []
     problems += [f"{folder / SBOM / name}: is not attached" for name in present if f"{SBOM}/{name}" not in wanted]
+    if PROVENANCE not in wanted and (folder / PROVENANCE).exists():
+        problems.append(f"{folder / PROVENANCE}: is not attached")
     for name, content in wanted.items():
         if ".." in Path(name).parts or Path(name).is_absolute():
             problems.append(f"{name!r}: no name of a document")

@@ -90,7 +90,7 @@ def attached_to(place: Path | Registry, digest: str) -> Attached:
 
 def _check_beside(layout: Path, attached: Attached) -> tuple[str, ...]:
     """The documents that a build has left beside its image, sound; none for other images."""
-    return check_documents(layout.parent, attached) if attached.attachments and layout.name == "image" else ()
+    return check_documents(layout.parent, attached) if layout.name == "image" else ()
 
 
 def _attached(layout: Path) -> Attached:

@@ -1,5 +1,6 @@
 """Signatures in a build's output: what verifies, and what each way of tampering is told as."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,6 +94,15 @@ def test_a_statement_does_not_cover_another_platforms_document(output: Output, k
     kept = [each for each in own.attachments if each not in (first, second)]
     with pytest.raises(DamagedDataError, match="is not signed with this key"):
         check_signatures(own.replaced([*kept, swapped]), key.public)
+
+
+def test_documents_whose_attachments_are_gone_are_refused(output: Output, key: SigningKey) -> None:
+    """Else a bill of materials beside an image could be any, and `verify` without a key would call all of it sound."""
+    shutil.rmtree(attachments_folder(output.layout))
+    for check in (lambda: check_layout(output.layout, None), lambda: sign_layout(output.layout, NAME, key)):
+        with pytest.raises(DamagedDataError, match=r"provenance\.json: is not attached") as caught:
+            check()
+        assert "linux-arm64.cdx.json: is not attached" in str(caught.value)
 
 
 def test_signing_again_changes_nothing_and_a_second_key_is_added(output: Output, key: SigningKey) -> None:
