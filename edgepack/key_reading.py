@@ -62,7 +62,7 @@ class KeyReading:
     @staticmethod
     def _fits(value: Any, kinds: Any) -> bool:
         if isinstance(value, bool):
-            return kinds == FLAG
+            return bool(kinds == FLAG)
         wanted = kinds if isinstance(kinds, tuple) else (kinds,)
         return any(isinstance(value, _TYPES[kind]) for kind in wanted)
 
