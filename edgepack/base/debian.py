@@ -20,7 +20,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from edgepack.base.apt import DebPackage, PackageLists, ReleaseFile, close_dependencies, parse_release
-from edgepack.base.release import EXCLUDED, PYTHON_ITSELF, Release
+from edgepack.base.release import EXCLUDED, FOR_INSTALLING, PYTHON_ITSELF, Release
 from edgepack.download import Downloader, NotFoundError, Remote, WrongContentError
 from edgepack.errors import InputError, RemoteError
 from edgepack.oci.platform import Platform
@@ -134,8 +134,7 @@ def lock_base(
     for platform, lists in archive.lists.items():
         chosen = (_first_there(name.split("|"), lists) for name in system)
         asked = (*chosen, *supplied.get(platform, ()))
-        left_out = (EXCLUDED | PYTHON_ITSELF) - set(asked)
-        locked[platform] = close_dependencies((*archive.release.seeds, *asked), lists, left_out)
+        locked[platform] = _close(archive.release, lists, asked)
     versions: dict[str, dict[str, str]] = {}
     for platform, packages in locked.items():
         for package in packages:
@@ -152,6 +151,15 @@ def lock_base(
             f"{'; '.join(mixed)}; {_LATER}"
         )
     return locked
+
+
+def _close(release: Release, lists: PackageLists, asked: Sequence[str]) -> tuple[DebPackage, ...]:
+    """The base's packages, and those `asked` for with all that they need beside the base."""
+    base = close_dependencies(release.seeds, lists, (EXCLUDED | PYTHON_ITSELF) - set(asked))
+    candidates = [lists.find(package.name) for package in base]
+    there = {name for each in candidates if each for name in (each.package.name, *each.provides)}
+    more = close_dependencies(asked, lists, (FOR_INSTALLING | PYTHON_ITSELF | there) - set(asked))
+    return tuple(sorted({package.name: package for package in (*base, *more)}.values(), key=lambda each: each.name))
 
 
 def _first_there(names: Sequence[str], lists: PackageLists) -> str:

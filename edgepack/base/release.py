@@ -47,12 +47,15 @@ RELEASES = {
 }
 DEFAULT_BASE = "debian:bookworm"
 
-# Needed only by install scripts, or by modules of the standard library that a module on a device does not use
-# (dbm.ndbm, nis); see docs/decisions/0002-debian-base.md.
-EXCLUDED = frozenset(
+# Needed only by install scripts; see docs/decisions/0002-debian-base.md.
+FOR_INSTALLING = frozenset(
     "dpkg tar gawk mawk awk debconf debconf-2.0 openssl openssl-provider-legacy perl perl-base perl:any procps"
-    " readline-common libtirpc-common usrmerge init-system-helpers usr-is-merged libc-bin base-passwd cdebconf"
-    " libdb5.3 libdb5.3t64 libnsl2 libtirpc3 libtirpc3t64 libgssapi-krb5-2 libk5crypto3 libkrb5-3 libkrb5support0"
+    " readline-common libtirpc-common usrmerge init-system-helpers usr-is-merged libc-bin base-passwd cdebconf".split()
+)
+# Left out of the base beside those: libraries of modules of the standard library that a module on a device does not
+# use (dbm.ndbm, nis). Other packages that need one of them get it.
+EXCLUDED = FOR_INSTALLING | frozenset(
+    "libdb5.3 libdb5.3t64 libnsl2 libtirpc3 libtirpc3t64 libgssapi-krb5-2 libk5crypto3 libkrb5-3 libkrb5support0"
     " libkeyutils1 libcom-err2".split()
 )
 

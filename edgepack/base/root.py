@@ -30,6 +30,23 @@ _ALTERNATIVES = tuple(  # (folder, library): of several, the first that is there
     }.items()
     for folder in folders
 )
+# Python's `ctypes.util.find_library` asks this program where libraries are; Debian's own reads a cache that only its
+# install scripts make.
+_LIST_LIBRARIES = b"""#!/usr/bin/python3
+\"\"\"`ldconfig -p`: the libraries in the folders that the loader looks into.\"\"\"
+
+import os
+import sys
+
+if sys.argv[1:] == ["-p"]:
+    machine = os.uname().machine
+    kind = {"x86_64": "libc6,x86-64", "aarch64": "libc6,AArch64"}.get(machine, "libc6")
+    folders = ["/usr/local/lib", *sorted(f"/usr/lib/{each}" for each in os.listdir("/usr/lib") if "-linux-" in each)]
+    for folder in [*folders, "/usr/lib"]:
+        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+            if name.startswith("lib") and ".so" in name:
+                print(f"\\t{name} ({kind}) => {folder}/{name}")
+"""
 _TLS_BUNDLE = "etc/ssl/certs/ca-certificates.crt"
 _MOZILLA = re.compile(r"usr/share/ca-certificates/mozilla/[^/]+\.crt")
 
@@ -74,6 +91,7 @@ def extra_entries(packages: Iterable[tuple[str, list[Entry], str]], platform: Pl
         link, place = f"usr/lib/{platform.multiarch}/{library}", f"{folder}/{library}"
         if f"usr/lib/{platform.multiarch}/{place}" in found:
             found.setdefault(link, LinkEntry(link, place))
+    found.setdefault("usr/sbin/ldconfig", FileEntry("usr/sbin/ldconfig", _LIST_LIBRARIES, executable=True))
     return list(found.values())
 
 
