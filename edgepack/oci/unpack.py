@@ -3,6 +3,7 @@
 The folder appears by rename when it is complete, under the digest of the image's configuration, so it can be reused.
 """
 
+import os
 import shutil
 import tarfile
 import tempfile
@@ -65,12 +66,17 @@ def _unpack_layer(blob: Path, media_type: str, root: Path) -> None:
         ):
             own: set[Path] = set()
             for member in archive:
+                if member.isdir() and not Path(member.name).parts:
+                    continue  # the root itself
                 path = _place(member.name, root, blob)
                 if path.name.startswith(_WHITEOUT):
                     _delete(path, own)
+                    continue
+                if member.islnk():
+                    _link(_place(member.linkname, root, blob), path, blob)
                 else:
                     _unpack_member(archive, member, path, blob)
-                    own |= {path, *path.parents}
+                own |= {path, *path.parents}
     except tarfile.TarError as error:
         raise DamagedDataError(f"{blob}: this layer cannot be unpacked ({error})") from error
 
@@ -78,7 +84,11 @@ def _unpack_layer(blob: Path, media_type: str, root: Path) -> None:
 def _place(name: str, root: Path, blob: Path) -> Path:
     """Where an entry goes. Done here since older Pythons' `tarfile` cannot be told to keep inside a folder."""
     path = root / name
-    if ".." in path.parts or not path.parent.resolve().is_relative_to(root.resolve()):
+    if (
+        path.name.removeprefix(_WHITEOUT) in ("", ".", "..")
+        or ".." in path.parts
+        or not path.parent.resolve().is_relative_to(root.resolve())
+    ):
         raise DamagedDataError(f"{blob}: {name!r} lies outside of the image")
     return path
 
@@ -99,13 +109,27 @@ def _delete(whiteout: Path, own: set[Path]) -> None:
             path.unlink(missing_ok=True)
 
 
-def _unpack_member(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path, blob: Path) -> None:
-    """Write one entry as `path`."""
+def _link(source: Path, path: Path, blob: Path) -> None:
+    """Another name for what is there already, in this layer or a lower one."""
+    if source == path:
+        return
+    if not source.is_symlink() and not source.is_file():
+        raise DamagedDataError(f"{blob}: a link to {source.name}, which is not in the image")
+    _make_room(path)
+    os.link(source, path, follow_symlinks=False)
+
+
+def _make_room(path: Path, *, for_folder: bool = False) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_symlink() or path.is_file():
         path.unlink()
-    elif path.is_dir() and not member.isdir():
+    elif path.is_dir() and not for_folder:
         shutil.rmtree(path)
+
+
+def _unpack_member(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path, blob: Path) -> None:
+    """Write one entry as `path`."""
+    _make_room(path, for_folder=member.isdir())
     if member.isdir():
         path.mkdir(exist_ok=True)
     elif member.issym():
