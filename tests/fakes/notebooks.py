@@ -4,13 +4,14 @@ import json
 import re
 from pathlib import Path
 
+_WHOLE = re.compile(r"(?m)^(\s*)import azureml\.core$")
 _IMPORT = re.compile(r"(?m)^(\s*from )azureml(?=[. ])")
 _MAGIC = re.compile(r"%%writefile (\S+)\n(.*)", re.DOTALL)
 
 
 def moved(text: str) -> str:
     """The text with the import lines of `azureml` changed."""
-    return _IMPORT.sub(r"\1edgepack.azureml", text)
+    return _IMPORT.sub(r"\1edgepack.azureml", _WHOLE.sub(r"\1from edgepack import azureml", text))
 
 
 def cells(path: Path) -> list[str]:

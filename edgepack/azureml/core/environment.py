@@ -145,9 +145,9 @@ class Environment:
         folder = Path(path)
         if folder.exists() and any(folder.iterdir()) and not overwrite:
             raise UserErrorException(f"{folder} is there and not empty: choose another folder, or overwrite=True")
-        write_file(
-            folder / ENVIRONMENT_FILE, (json.dumps(self.document(), indent=4, ensure_ascii=False) + "\n").encode()
-        )
+        text = json.dumps(self.document(), indent=4, ensure_ascii=False) + "\n"
+        has_secret = bool(self.docker.base_image_registry.password)
+        write_file(folder / ENVIRONMENT_FILE, text.encode(), mode=0o600 if has_secret else 0o644)
         if self.python.conda_dependencies is not None:
             self.python.conda_dependencies.save_to_file(str(folder), CONDA_FILE)
 

@@ -1,5 +1,6 @@
 """`ModelPackage`: an image of models and their script, or a Dockerfile with all it needs, built in the background."""
 
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from edgepack.azureml.core.inference_config import InferenceConfig
 from edgepack.azureml.core.workspace import Workspace
 from edgepack.azureml.exceptions import WebserviceException, told_as
 from edgepack.errors import EdgepackError
+from edgepack.files import CHUNK_BYTES, new_file
 from edgepack.models.naming import ModelReference
 
 NOT_STARTED, RUNNING, SUCCEEDED, FAILED = "NotStarted", "Running", "Succeeded", "Failed"
@@ -60,7 +62,8 @@ class ModelPackage:
             raise WebserviceException(f"the package {self.name} was not made: {self._error}") from self._error
         if self.state != SUCCEEDED:
             raise WebserviceException(f"the package {self.name} was not made: a bug, see the error above")
-        print(f"Package creation {self.state}")
+        if show_output:
+            print(f"Package creation {self.state}")
 
     def pull(self) -> str:
         """Load the image of this machine's platform into the Docker engine; returns its name there.
@@ -85,11 +88,11 @@ class ModelPackage:
         if not self.is_dockerfile:
             raise WebserviceException("this package is an image: pull(), or generate_dockerfile=True")
         self._must_be_built()
-        from edgepack.files import copy_or_link
-
-        for path in sorted((self.folder / "context").rglob("*")):
-            if path.is_file():
-                copy_or_link(path, Path(output_directory) / path.relative_to(self.folder / "context"))
+        context = self.folder / "context"
+        for path in sorted(path for path in context.rglob("*") if path.is_file()):
+            # copies, no links: what the user changes must not be the cache's
+            with path.open("rb") as reader, new_file(Path(output_directory) / path.relative_to(context)) as writer:
+                shutil.copyfileobj(reader, writer.stream, CHUNK_BYTES)
 
     def serialize(self) -> dict[str, Any]:
         """What it is, for a log."""

@@ -1,9 +1,11 @@
 """The build of a package: as `edgepack build` does it, and for a Dockerfile the folder that an engine builds from."""
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from edgepack import PROJECT_FILE
 from edgepack.assembly import Assembly
 from edgepack.azureml.core.inference_config import InferenceConfig
 from edgepack.build import BuildSettings, build
@@ -16,6 +18,7 @@ from edgepack.models.naming import ModelReference
 from edgepack.plan import BuildPlan
 from edgepack.project import BuildOptions, Recipe, recipe_of
 
+_SAID = "the inference configuration"
 _TEMPLATE = "@{packages}\n@{agent}\n@{models}\n@{script}\n@{settings}\n"
 
 
@@ -44,7 +47,8 @@ def package_recipe(
         **({} if config is None else {"inference_config": config.document()}),
     }
     recipe = recipe_of(document, Path.cwd() if config is None else config.folder, options)
-    return replace(recipe, lock_folder=workspace / "locks" / "packages" / short)
+    folder = workspace / "locks" / "packages" / short
+    return replace(recipe, lock_folder=folder, environment_file=recipe.environment_file.replace(PROJECT_FILE, _SAID))
 
 
 def build_package(
@@ -86,6 +90,8 @@ def write_context(folder: Path, plan: BuildPlan, made: MadeLayers, blob_path: Ca
             "a value of the environment has line breaks or more than 8192 bytes, and does not fit in a Dockerfile: "
             "make an image (generate_dockerfile=False)"
         )
+    if folder.is_dir():
+        shutil.rmtree(folder)  # with the layers of a former Dockerfile
     for path, layer in {**files, **dockerfile.layers}.items():
         copy_or_link(blob_path(made[layer.key][0].digest), folder / path)
     write_file(folder / "Dockerfile", dockerfile.text.encode())

@@ -51,6 +51,8 @@ class LocalWebservice(Webservice):
         Raises:
             WebserviceException: `init()` failed, with the script's traceback; or it is not ready in time.
         """
+        if self._seen() is None:
+            raise WebserviceException(f"WebserviceNotFound: Webservice with name {self.name} not found")
         if show_output:
             print("Checking container health...")
         ready_s = READY_WITHIN_S if timeout_sec is None else timeout_sec

@@ -78,6 +78,7 @@ def test_a_folder_and_back(workspace: Workspace) -> None:
     ]
     assert Environment.load_from_directory("folder").document() == made.document()
     assert "secret" not in repr(made)
+    assert Path("folder/azureml_environment.json").stat().st_mode & 0o777 == 0o600
     with pytest.raises(UserErrorException, match="overwrite=True"):
         made.save_to_directory("folder")
     made.save_to_directory("folder", overwrite=True)

@@ -164,7 +164,7 @@ def test_paths_stand_for_models(ws: Workspace) -> None:
     assert str(first[0]) == "a-model-with-a-very--very-long:1"
     assert references(ws.folder, [name]) == first, "the same content is the same version"
     Path(name).write_bytes(b"2")
-    assert references(ws.folder, [name])[0] != first
+    assert references(ws.folder, [name]) != first
     with pytest.raises(WebserviceException, match="there is no file or folder nothing"):
         references(ws.folder, ["nothing"])
     with pytest.raises(WebserviceException, match="not int"):
@@ -200,7 +200,10 @@ def test_what_cannot_be_deployed(ws: Workspace) -> None:
         with pytest.raises(WebserviceException, match=r"^WebserviceNotFound: Webservice with name none not found"):
             kind(ws, "none")
     assert (Webservice.list(ws), ws.webservices) == ([], {})
-    assert LocalWebservice(ws, "none", must_exist=False).state == "deleted"
+    absent = LocalWebservice(ws, "none", must_exist=False)
+    assert (absent.state, absent.error) == ("deleted", None)
+    with pytest.raises(WebserviceException, match=r"^WebserviceNotFound"):
+        absent.wait_for_deployment()
 
 
 def test_a_workspace_has_the_names_of_its_file(ws: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
