@@ -174,9 +174,9 @@ def _reached(name: str, url: str, advice: str, machine: Machine) -> Finding:
 
 
 def _without_password(url: str) -> str:
-    scheme, separator, rest = url.partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
+    """A URL without user, password (whatever is in it) and query, which may hold a token."""
+    scheme, separator, rest = url.rpartition("://")
+    return f"{scheme}{separator}{rest.partition('?')[0].rpartition('@')[2]}"
 
 
 def _disk(machine: Machine) -> Finding:

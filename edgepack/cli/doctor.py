@@ -73,7 +73,9 @@ def _status(url: str) -> int:
             client.stream("GET", url) as response,
         ):
             return response.status_code
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except httpx.InvalidURL as error:
+        raise OSError("it is no URL") from error  # the reason quotes parts of it, such as a password
+    except httpx.HTTPError as error:
         raise OSError(str(error) or type(error).__name__) from error
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from edgepack.cli.doctor import _status
 from edgepack.doctor import NEEDED_BYTES, Finding, Machine, State, can_build, examine
 from edgepack.errors import RemoteError
 
@@ -142,6 +143,20 @@ def test_logins_without_secrets(machine: Machine, tmp_path: Path) -> None:
     assert "cannot be read" in findings(machine)["registry logins"].text
 
 
-def test_passwords_of_an_index_are_not_shown(machine: Machine) -> None:
-    environment = {**machine.environment, "UV_DEFAULT_INDEX": "https://me:secret@index.example/simple/"}
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://me:secret@index.example/simple/",
+        "https://me:se/cr:et@index.example/simple/",
+        "https://index.example/simple/?token=secret",
+    ],
+)
+def test_passwords_of_an_index_are_not_shown(machine: Machine, url: str) -> None:
+    environment = {**machine.environment, "UV_DEFAULT_INDEX": url}
     assert findings(replace(machine, environment=environment))["Python index"].text == "https://index.example/simple/"
+
+
+def test_the_reason_why_something_is_no_url_does_not_quote_it() -> None:
+    with pytest.raises(OSError, match="it is no URL") as caught:
+        _status("https://me:se/cr:et@index.example/")
+    assert "se" not in str(caught.value)
