@@ -8,8 +8,8 @@ from edgepack.left_out import secret_names
 from edgepack.models.record import ModelRecord
 from edgepack.oci.platform import Platform
 from edgepack.project import Recipe
-from edgepack.resolve.conda_env import python_fits
 from edgepack.resolve.lock import PlatformLock
+from edgepack.resolve.package_requests import python_fits
 
 _HUGE_WHEEL_BYTES = 100 * 1024 * 1024
 _PICKLED_WITH = {"ScikitLearn": "scikit-learn"}  # frameworks whose models open in the version that wrote them

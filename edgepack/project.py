@@ -21,7 +21,7 @@ from edgepack.models.naming import ModelReference, parse_model_reference
 from edgepack.oci.platform import DEFAULT_PLATFORMS, Platform, parse_platforms
 from edgepack.oci.reference import ImageReference, parse_image_reference
 from edgepack.project_file import MODULE_KEYS, ModuleOptions, module_options, read_project_file, usable
-from edgepack.resolve.conda_env import PackageRequests
+from edgepack.resolve.package_requests import PackageRequests
 from edgepack.script_folder import Script, find_script, package_requests
 
 _NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")

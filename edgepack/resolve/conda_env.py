@@ -15,10 +15,7 @@ from packaging.utils import canonicalize_name
 from edgepack.errors import InputError
 from edgepack.resolve.conda_names import FINER_ON_INDEX, index_name, is_renamed
 from edgepack.resolve.match_spec import MatchSpec, parse_match_spec, to_pep440
-from edgepack.resolve.package_requests import Gathering
-from edgepack.resolve.package_requests import PackageRequests as PackageRequests
-from edgepack.resolve.package_requests import python_fits as python_fits
-from edgepack.resolve.package_requests import with_requirements as with_requirements
+from edgepack.resolve.package_requests import Gathering, PackageRequests
 from edgepack.resolve.pip_lines import read_pip_lines
 from edgepack.resolve.system_names import fate_of
 from edgepack.yaml_text import parse_yaml

@@ -8,9 +8,10 @@ import pytest
 
 from edgepack.errors import EdgepackError, InputError, RemoteError
 from edgepack.oci.platform import AMD64, ARM64
-from edgepack.resolve.conda_env import PackageRequests, parse_conda_file
+from edgepack.resolve.conda_env import parse_conda_file
 from edgepack.resolve.index import resolve
 from edgepack.resolve.lock import Target
+from edgepack.resolve.package_requests import PackageRequests
 from tests.fakes.http_server import FileServer, Reply
 from tests.fakes.wheels import FakeWheel, for_machines, index_files
 

@@ -22,8 +22,8 @@ from edgepack.plan import (
 )
 from edgepack.project import Recipe
 from edgepack.project_file import ModuleOptions
-from edgepack.resolve.conda_env import PackageRequests
 from edgepack.resolve.lock import PlatformLock, Wheel
+from edgepack.resolve.package_requests import PackageRequests
 from edgepack.script_folder import Script
 
 PLATFORMS = (AMD64, ARM64)

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from edgepack.errors import InputError
-from edgepack.resolve.conda_env import PackageRequests, parse_conda_file, python_fits, with_requirements
+from edgepack.resolve.conda_env import parse_conda_file
+from edgepack.resolve.package_requests import PackageRequests, python_fits, with_requirements
 
 
 def parse(*dependencies: str, pip: tuple[str, ...] = (), files: Mapping[str, str] | None = None) -> PackageRequests:
