@@ -17,6 +17,7 @@ from edgepack.oci.artifact import (
     parse_attachment,
 )
 from edgepack.oci.descriptor import Descriptor
+from edgepack.oci.media_types import INDEXES
 from edgepack.oci.registry import Registry
 from edgepack.oci.registry_fault import RegistryRefusal
 
@@ -95,6 +96,8 @@ def _pull_tag(registry: Registry, tag: str, subject: Descriptor, artifact_type: 
 def _pull(registry: Registry, name: str, subject: Descriptor, artifact_type: str | None = None) -> Attachment | None:
     """One attachment, counted as of `artifact_type` if that is given; None for a type that is not known here."""
     descriptor, content = registry.manifest(name)
+    if descriptor.media_type in INDEXES:
+        return None
     plan = parse_attachment(content, f"{registry.reference.name}@{descriptor.digest}")
     plan = replace(plan, artifact_type=artifact_type or plan.artifact_type)
     if plan.artifact_type not in _TYPES:

@@ -7,6 +7,7 @@ import pytest
 
 from edgepack.errors import DamagedDataError
 from edgepack.oci.artifact import cosign_tag
+from edgepack.oci.descriptor import INDEX, digest_of, encode_document
 from edgepack.oci.layout import read_index
 from edgepack.push import push_image
 from edgepack.sign import check_remote, sign_remote
@@ -38,3 +39,16 @@ def test_a_second_key_signs_beside_the_first(tmp_path: Path, says_digests: bool)
             assert len(check_remote(registry, digest, key.public).documents) == 3
         with pytest.raises(DamagedDataError, match="not with this key"):
             check_remote(registry, digest, third.public)
+
+
+def test_an_index_that_others_have_hung_there_is_none_of_our_business(tmp_path: Path) -> None:
+    key = new_key()
+    layout = write_output(tmp_path / "dist", key).layout
+    subject = read_index(layout)[0]
+    about = {"mediaType": subject.media_type, "digest": subject.digest, "size": subject.size}
+    index = encode_document({"schemaVersion": 2, "mediaType": INDEX, "manifests": [], "subject": about})
+    with FakeRegistry() as fake, client(fake) as registry:
+        push_image(layout, registry, cache=tmp_path / "cache")
+        registry.push_manifest(index, INDEX, digest_of(index))
+        assert len(registry.referrers(subject.digest)) > 1
+        assert len(check_remote(registry, subject.digest, key.public).documents) == 3
