@@ -6,7 +6,7 @@ module (neither `models`, `inference_config` nor `module`), there are only these
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -82,10 +82,21 @@ def read_assembly(folder: Path, options: BuildOptions, environment: Mapping[str,
     if "" in recipes and recipes[""].module.name in {name for name, _ in listed}:
         name = recipes[""].module.name
         problems.append(f"{PROJECT_FILE}: modules.{name}: the project's own module has that name; rename one")
+    problems += _shared_names(recipes)
     credentials = parse_credentials(document.get("credentials"), environment, problems)
     keep_s = keep_messages_s(document.get("store_and_forward"), problems)
     InputError.raise_if_any(dict.fromkeys(problems))
     return Assembly(_with_own_locks(recipes), tuple(placed), document.get("routes"), credentials, keep_s)
+
+
+def _shared_names(recipes: Mapping[str, Recipe]) -> Iterator[str]:
+    """In an engine and in a registry, the image of one module would take the place of another's."""
+    modules: dict[str, list[str]] = {}
+    for recipe in recipes.values():
+        modules.setdefault(str(recipe.image), []).append(recipe.module.name)
+    for image, names in modules.items():
+        if len(names) > 1:
+            yield f"{PROJECT_FILE}: modules {' and '.join(names)} have the same image {image}: name another for one"
 
 
 def _listed_recipe(

@@ -194,6 +194,7 @@ def test_credentials_come_from_the_environment(folder: Path) -> None:
             "modules.a: entryScript 'x.py' is not there",
         ),
         (line(modules={"a": {"image": "not an image"}}), "is no image reference"),
+        (line(modules={"a_b": FILTER, "a-b": SCORER}), "modules a_b and a-b have the same image line/a-b:latest"),
         (line(modules={"a": {**FILTER, "image": "BAD"}}), "'BAD' is no image name"),
         (line(modules={"a": {**FILTER, "routes": {"x": 5}}}), "modules.a.routes: x: must be a text"),
         (line(routes={"x": "FROM nowhere"}), "column 6"),
