@@ -58,6 +58,7 @@ LOCKS = st.builds(
     supplied=st.lists(st.builds(SuppliedPackage, TEXTS, TEXTS, TEXTS), max_size=2).map(tuple),
     without_security=st.booleans(),
     added=st.lists(TEXTS, max_size=2).map(tuple),
+    asked=st.lists(TEXTS, max_size=2).map(tuple),
 )
 MARKER = "sys_platform == 'linux'"
 
