@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from edgepack import PROJECT_FILE
 from edgepack.errors import EdgepackError
 
 
@@ -36,4 +37,9 @@ def told_as(kind: type[AzureMLException]) -> Iterator[None]:
     try:
         yield
     except EdgepackError as error:
-        raise kind(str(error)) from error
+        raise kind(of_arguments(str(error))) from error
+
+
+def of_arguments(text: str) -> str:
+    """A text about a project, where there is none: what is wrong was an argument."""
+    return text.replace(f"{PROJECT_FILE}: ", "")

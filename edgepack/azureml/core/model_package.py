@@ -1,5 +1,6 @@
 """`ModelPackage`: an image of models and their script, or a Dockerfile with all it needs, built in the background."""
 
+import re
 import shutil
 import threading
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from typing import Any
 
 from edgepack.azureml.core.inference_config import InferenceConfig
 from edgepack.azureml.core.workspace import Workspace
-from edgepack.azureml.exceptions import WebserviceException, told_as
+from edgepack.azureml.exceptions import WebserviceException, of_arguments, told_as
 from edgepack.errors import EdgepackError
 from edgepack.files import CHUNK_BYTES, new_file
 from edgepack.models.naming import ModelReference
@@ -59,7 +60,9 @@ class ModelPackage:
                 self._changed.wait()
         self._thread.join()
         if self._error is not None:
-            raise WebserviceException(f"the package {self.name} was not made: {self._error}") from self._error
+            raise WebserviceException(
+                f"the package {self.name} was not made: {of_arguments(str(self._error))}"
+            ) from self._error
         if self.state != SUCCEEDED:
             raise WebserviceException(f"the package {self.name} was not made: a bug, see the error above")
         if show_output:
@@ -136,7 +139,8 @@ def start_package(
     """
     from edgepack.azureml.core.package_build import build_package, package_recipe
 
-    name = f"{image_name or (models[0].name.lower() if models else 'package')}:{image_label or 'latest'}"
+    of_a_model = re.sub(r"[^a-z0-9]+", "-", models[0].name.lower()).strip("-") if models else "package"
+    name = f"{image_name or of_a_model}:{image_label or 'latest'}"
     with told_as(WebserviceException):
         recipe = package_recipe(workspace.folder, models, inference_config, name, for_here=generate_dockerfile)
     folder = workspace.folder / "packages" / name.replace("/", "-").replace(":", "-")

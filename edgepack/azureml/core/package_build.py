@@ -8,6 +8,7 @@ from pathlib import Path
 from edgepack import PROJECT_FILE
 from edgepack.assembly import Assembly
 from edgepack.azureml.core.inference_config import InferenceConfig
+from edgepack.azureml.exceptions import of_arguments
 from edgepack.build import BuildSettings, build
 from edgepack.dockerfile import LAYER_FOLDER, render_dockerfile
 from edgepack.errors import InputError
@@ -35,7 +36,7 @@ def package_recipe(
     Raises:
         InputError: all that is wrong with script, conda file or name.
     """
-    short = name.partition(":")[0].rpartition("/")[2]
+    short = name.rpartition("/")[2].partition(":")[0]
     options = BuildOptions(
         models=[str(model) for model in models],
         platforms=[str(host_platform())] if for_here else None,
@@ -67,8 +68,8 @@ def build_package(
     settings = BuildSettings(
         workspace,
         output,
-        say=tell,
-        warn=lambda text: tell(f"warning: {text}"),
+        say=lambda text: tell(of_arguments(text)),
+        warn=lambda text: tell(f"warning: {of_arguments(text)}"),
         make_images=with_context if with_dockerfile else assembled_images,
     )
     build(Assembly({"": recipe}), settings)

@@ -9,7 +9,7 @@ from edgepack import service
 from edgepack.azureml.core.inference_config import InferenceConfig
 from edgepack.azureml.core.model_registration import references
 from edgepack.azureml.core.workspace import Workspace
-from edgepack.azureml.exceptions import WebserviceException, told_as
+from edgepack.azureml.exceptions import WebserviceException, of_arguments, told_as
 from edgepack.services.record import PROCESS, ServiceRequest, Voice
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class CloudDeploymentConfiguration(DeploymentConfiguration):
 
 def voice(is_loud: bool) -> Voice:
     """Warnings go to the log `edgepack.azureml`, progress is printed where it is wanted."""
-    return Voice(print if is_loud else lambda _text: None, _LOG.warning)
+    return Voice(print if is_loud else lambda _text: None, lambda text: _LOG.warning(of_arguments(text)))
 
 
 def deploy_models(

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from edgepack import CondaDependencies, Environment, InferenceConfig, LocalWebservice, Model, Webservice, Workspace
 from edgepack.azureml.exceptions import WebserviceException
+from edgepack.cli.main import cli
 from edgepack.services import lifecycle
 from edgepack.services.ports import port_problem
 from tests.fakes.notebooks import cells, run_cells
@@ -97,6 +99,8 @@ def test_the_article(ws: Workspace, tmp_path: Path, capsys: pytest.CaptureFixtur
     with pytest.raises(WebserviceException, match=r"use json\.dumps"):
         service.run({"text": "x"})  # type: ignore[arg-type]
     assert "POST /score 200" in service.get_logs()
+    listed = CliRunner().invoke(cli, ["--json", "service", "list"])
+    assert [each["scoringUri"] for each in json.loads(listed.stdout)] == [uri], "one folder for both"
     assert len(service.get_logs(num_lines=2).splitlines()) == 2
 
     (tmp_path / "score.py").write_text(SCRIPT.replace('LABEL = "POSITIVE"', 'LABEL = "GOOD"'))

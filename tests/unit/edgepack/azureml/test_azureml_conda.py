@@ -130,7 +130,7 @@ def test_a_structure_is_not_shared() -> None:
         packages.add_conda_package("")
 
 
-names = st.from_regex(r"[a-z][a-z0-9]{0,6}", fullmatch=True).filter(lambda name: name not in ("python", "pip"))
+names = st.sampled_from(["numpy", "scipy", "py", "python-dateutil", "pip-tools", "x1"])
 
 
 @settings(max_examples=30)
