@@ -49,7 +49,14 @@ LAYERS = (
     ("edgepack.ingredients",),
     ("edgepack.sbom", "edgepack.provenance", "edgepack.licences"),
     ("edgepack.image_documents",),
-    ("edgepack.build_warnings", "edgepack.base_pull", "edgepack.layer_making", "edgepack.image_making", "edgepack.build_output", "edgepack.dockerfile"),
+    (
+        "edgepack.build_warnings",
+        "edgepack.base_pull",
+        "edgepack.layer_making",
+        "edgepack.image_making",
+        "edgepack.build_output",
+        "edgepack.dockerfile",
+    ),
     ("edgepack.engine_images", "edgepack.trial"),
     # verbs: they never import each other
     ("edgepack.build", "edgepack.engine", "edgepack.scaffold", "edgepack.push", "edgepack.pull", "edgepack.sign"),
