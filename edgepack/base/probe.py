@@ -16,7 +16,7 @@ from edgepack.errors import InputError
 from edgepack.oci.platform import Platform
 
 KEPT = re.compile(
-    r"(.*/)?bin/python3(\.\d+)?|.*/libpython3\.\d+\.so[.\d]*|.*/lib(64)?/python3\.\d+/site\.py"
+    r"(.*/)?bin/python3(\.\d+)?|.*/libpython3\.\d+\.so[.\d]*|.*/lib(64)?/python3\.\d+/site\.py|.*/include/python3\.\d+/patchlevel\.h"
     r"|.*/libc(\.so\.6|-2\.\d+\.so)|etc/(passwd|group)|usr/lib/(passwd|group)"
 )
 _FOLDERS = ("usr/local/bin", "usr/bin")
@@ -102,7 +102,10 @@ def _numbered(tree: FileTree, folder: str, real: str, minor: int) -> str:
 
 
 def _full_version(tree: FileTree, real: str, content: bytes, minor: int | None) -> str | None:
-    """The version that the interpreter, or the library it is linked to, says of itself."""
+    """The version that the interpreter, the library it is linked to, or its headers say of themselves.
+
+    A linker may put the text at the end of a longer one, such as a path; a text of its own is looked for first.
+    """
     prefix = real.rpartition("/bin/")[0]
     contents = [content]
     for folder in (
@@ -113,11 +116,17 @@ def _full_version(tree: FileTree, real: str, content: bytes, minor: int | None) 
         for name in tree.names(folder):
             if re.fullmatch(rf"libpython3\.{minor if minor is not None else '[0-9]+'}\.so[.\d]*", name):
                 contents.append(tree.content(f"{folder}/{name}") or b"")
-    wanted = rb"\d+" if minor is None else str(minor).encode()
-    for each in contents:
-        found = re.search(rb"\0(3\." + wanted + rb"\.\d+(?:(?:a|b|rc)\d+)?)\+?\0", each)
-        if found:
-            return found[1].decode()
+    number = rb"(3\." + (rb"\d+" if minor is None else str(minor).encode()) + rb"\.\d+(?:(?:a|b|rc)\d+)?)\+?"
+    header = tree.content(f"{prefix}/include/python3.{minor}/patchlevel.h") or b""
+    for pattern, places in (
+        (rb"\0" + number + rb"\0", contents),
+        (rb'#define\s+PY_VERSION\s+"' + number + rb'"', [header]),
+        (rb"(?<![\d.])" + number + rb"\0", contents),
+    ):
+        for each in places:
+            found = re.search(pattern, each)
+            if found:
+                return found[1].decode()
     return None
 
 

@@ -101,6 +101,31 @@ def test_the_version_is_read_from_the_bytes_of_a_candidate_too() -> None:
     assert found(debian_layers("3.14.0rc2")).python_full == "3.14.0rc2"
 
 
+@pytest.mark.parametrize(
+    "library",
+    [
+        b"prefix: /opt/versions/3.12.4\0 and 13.12.5\0 and 2.3.12.6\0",
+        b"x\0003.12.4+\0",
+        b"/3.12.3\0 is somebody else's\0003.12.4\0",
+    ],
+)
+def test_a_version_at_the_end_of_another_text(library: bytes) -> None:
+    layers = slim_layers()
+    layers[1] = {**layers[1], "usr/local/lib/libpython3.12.so.1.0": library}
+    assert found(layers).python_full == "3.12.4"
+
+
+def test_a_version_in_the_headers() -> None:
+    layers = slim_layers()
+    header = b'#define PY_MAJOR_VERSION\t3\n#define PY_VERSION      \t"3.12.9"\n'
+    layers[1] = {
+        **layers[1],
+        "usr/local/lib/libpython3.12.so.1.0": b"",
+        "usr/local/include/python3.12/patchlevel.h": header,
+    }
+    assert found(layers).python_full == "3.12.9"
+
+
 def test_a_whiteout_removes_a_python() -> None:
     gone: Files = {"usr/local/bin/.wh.python3": b"", "usr/local/bin/.wh.python3.12": b""}
     assert "no Python in /usr/local/bin or /usr/bin" in refusal([*slim_layers(), gone])
