@@ -5,7 +5,7 @@ are zero, `=1.2`, `1.2.*` mean the parts before are the same, a bare number is e
 """
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -61,6 +61,7 @@ def write(constraints: list[tuple[str, str, str]]) -> str:
     return ",".join("".join(parts) for parts in constraints)
 
 
+@settings(deadline=None)
 @given(st.lists(CONSTRAINTS, min_size=1, max_size=3), st.lists(NUMBERS, min_size=1, max_size=8))
 def test_all_of_some_constraints(constraints: list[tuple[str, str, str]], versions: list[str]) -> None:
     specifier, chosen = to_pep440(write(constraints))
@@ -70,6 +71,7 @@ def test_all_of_some_constraints(constraints: list[tuple[str, str, str]], versio
         assert SpecifierSet(specifier).contains(version) == all(matches(version, each) for each in constraints)
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(CONSTRAINTS, min_size=1, max_size=2), min_size=2, max_size=3), st.lists(NUMBERS, max_size=8))
 def test_of_alternatives_one_is_taken_whole(choices: list[list[tuple[str, str, str]]], versions: list[str]) -> None:
     specifier, chosen = to_pep440("|".join(map(write, choices)))
@@ -85,6 +87,7 @@ WORDS = "x X-y py_z 1 1.2 * .* = == != >= < ~= , | : :: / [ ] ( ) ' # $ ^ ! + a 
 PARTS = st.sampled_from([*WORDS.split(), " ", '"'])
 
 
+@settings(deadline=None)
 @given(st.lists(PARTS, min_size=1, max_size=9).map("".join))
 def test_any_specification_is_a_requirement_or_refused_by_name(text: str) -> None:
     try:
