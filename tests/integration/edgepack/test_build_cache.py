@@ -101,7 +101,9 @@ def test_a_bit_flipped_in_each_file_of_the_cache_in_turn(here: Here) -> None:
     files = [path for path in sorted(here.cache.rglob("*")) if path.is_file() and path.stat().st_size]
     assert {path.relative_to(here.cache).parts[0] for path in files} >= {"blobs", "layers", "downloads"}
     assert len(files) > 50
-    for path in files:
+    downloads = [path for path in files if path.is_relative_to(here.cache / "downloads")]
+    spared = set(chance.sample(downloads, len(downloads) // 2))  # each costs making all layers
+    for path in [path for path in files if path not in spared]:
         if path.is_relative_to(here.cache / "downloads"):  # looked at only when a layer is made of it
             shutil.rmtree(here.cache / "layers")
         good = path.read_bytes()
