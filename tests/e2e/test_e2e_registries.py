@@ -208,7 +208,7 @@ def test_a_push_that_is_killed_is_done_again(open_world: World, layout: Path, tm
 
 
 def test_interrupted_a_push_says_so_and_ends(open_world: World, layout: Path) -> None:
-    with CuttingLink(open_world.port) as link:
+    with CuttingLink(open_world.port, held_after=1000) as link:
         process = subprocess.Popen(
             [EDGEPACK, "push", layout, f"127.0.0.1:{link.port}/team/interrupted:1"],
             env=open_world.environment,

@@ -10,12 +10,16 @@ from typing import Self
 class CuttingLink:
     """Listens on `port`. Each of `cuts` ends one connection after so many bytes were sent up it, in their order.
 
+    `held_after`: once so many bytes have gone up, nothing more goes up until the block ends.
+
     `sent_bytes` counts what went up all connections; `when_sent(count)` waits until it is that much.
     """
 
-    def __init__(self, target_port: int, cuts: list[int] | None = None) -> None:
+    def __init__(self, target_port: int, cuts: list[int] | None = None, held_after: int | None = None) -> None:
         self._target_port = target_port
         self._cuts = list(cuts or [])
+        self._held_after = held_after
+        self._over = threading.Event()
         self._changed = threading.Condition()
         self.sent_bytes = 0
         self.cut_count = 0
@@ -31,6 +35,7 @@ class CuttingLink:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._over.set()
         for end in (self._listener, *self._ends):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -66,6 +71,9 @@ class CuttingLink:
                 with self._changed:
                     self.sent_bytes += len(piece)
                     self._changed.notify_all()
+                if self._held_after is not None and self.sent_bytes >= self._held_after:
+                    self._over.wait()
+                with self._changed:
                     if not (self._cuts and sent >= self._cuts[0]):
                         continue
                     self._cuts.pop(0)
