@@ -87,27 +87,31 @@ class PackageLists:
     def __init__(self, texts: Iterable[tuple[str, str]], architecture: str) -> None:
         self._architecture = architecture
         self._stanzas: dict[str, list[tuple[str, str]]] = {}
-        self._providers: dict[str, str] = {}
+        self._provided: list[tuple[str, str]] = []  # package, its line of what it provides
+        self._known: dict[str, Candidate | None] = {}
         for text, archive in texts:
             for stanza in text.split("\n\n"):
                 if stanza.startswith("Package: "):
                     name = stanza[9 : stanza.index("\n")]
                     self._stanzas.setdefault(name, []).append((stanza, archive))
                     if "\nProvides: " in stanza:
-                        self._note_provided(name, stanza)
+                        self._provided.append((name, stanza.partition("\nProvides: ")[2].partition("\n")[0]))
 
     def find(self, name: str) -> Candidate | None:
         """The newest version of `name`, else of the first package (by name) that provides it, else None."""
-        if name not in self._stanzas:
-            name = self._providers.get(name, "")
+        if name not in self._known:
+            self._known[name] = self._newest(name if name in self._stanzas else self._provider(name))
+        return self._known[name]
+
+    def _newest(self, name: str) -> Candidate | None:
         found = [self._candidate(stanza, archive) for stanza, archive in self._stanzas.get(name, ())]
         fitting = [one for one in found if one.package.architecture in (self._architecture, "all")]
         return max(fitting, key=lambda one: version_key(one.package.version), default=None)
 
-    def _note_provided(self, name: str, stanza: str) -> None:
-        provided = stanza.partition("\nProvides: ")[2].partition("\n")[0]
-        for virtual, *_ in _relations(provided):
-            self._providers[virtual] = min(name, self._providers.get(virtual, name))
+    def _provider(self, virtual: str) -> str:
+        """The first package (by name) that provides `virtual`; "": none does."""
+        lines = ((name, line) for name, line in self._provided if virtual in line)
+        return min((name for name, line in lines if any(each == virtual for each, *_ in _relations(line))), default="")
 
     def _candidate(self, stanza: str, archive: str) -> Candidate:
         fields: dict[str, str] = {}
