@@ -5,12 +5,13 @@ Content becomes entries here, by the kind of content; entries become bytes in `l
 
 import hashlib
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from edgepack.base.apt import DebPackage
 from edgepack.base.debian import fetch_base, find_mirror, read_apt_sources
@@ -64,9 +65,8 @@ def make_layers(
     parts = {part.key: (part, platform) for layer, platform in joined.values() for part in layer.parts}
     found |= _found(parts.keys() - found.keys(), cache.find_part)
     single = [pair for key, pair in (missing | parts).items() if key not in found and key not in joined]
-    files = _fetch(single, downloader)
 
-    def make(pair: tuple[LayerPlan, Platform]) -> None:
+    def make(pair: tuple[LayerPlan, Platform], files: Mapping[str, Path]) -> None:
         layer, platform = pair
         where = f"layer {layer.kind} ({layer.title}) for {platform}"
         as_part = isinstance(layer.content, WheelContent)
@@ -77,13 +77,11 @@ def make_layers(
         if made is not None:
             found[layer.key] = made
 
+    _fetch_and_make(single, downloader, make)
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        _results([pool.submit(make, pair) for pair in sorted(single, key=lambda pair: -_weight(pair[0]))])
         _results([pool.submit(join, layer) for layer, _ in joined.values()])
-    for key, pair in joined.items():
-        if key not in found:  # packages that have a file in common
-            files |= _fetch([pair], downloader)
-            make(pair)
+    clashing = [pair for key, pair in joined.items() if key not in found]  # packages that have a file in common
+    _fetch_and_make(clashing, downloader, make)
     if missing:
         _tell_clashes(plan, missing, cache, warn)
     return pulled | {
@@ -123,29 +121,56 @@ def _found(keys: Collection[str], find: Callable[[str], TarDigests | None]) -> d
         return {key: made for key, made in zip(keys, pool.map(find, keys), strict=True) if made is not None}
 
 
-def _fetch(layers: Iterable[tuple[LayerPlan, Platform]], downloader: Downloader) -> dict[str, Path]:
-    """The files that the layers are made of, by SHA-256: from the cache or the network, several at a time."""
+def _fetch_and_make(
+    layers: Sequence[tuple[LayerPlan, Platform]],
+    downloader: Downloader,
+    make: Callable[[tuple[LayerPlan, Platform], Mapping[str, Path]], None],
+) -> None:
+    """Fetch the files that the layers are made of, several at a time, and make each layer as soon as its own are there.
+
+    `make` gets the files by SHA-256. Large layers come first.
+    """
     wheels: dict[str, Wheel] = {}
     packages: dict[str, DebPackage] = {}
-    for layer, _ in layers:
+    ordered = sorted(layers, key=lambda pair: -_weight(pair[0]))
+    for layer, _ in ordered:
         if isinstance(layer.content, WheelContent):
             wheels.update({wheel.sha256: wheel for wheel in layer.content.wheels})
         elif isinstance(layer.content, BaseContent):
             packages.update({package.sha256: package for package in layer.content.packages})
-    with ThreadPoolExecutor(max_workers=_CONNECTIONS) as pool:
-        jobs = [
-            (
-                wheel.sha256,
-                pool.submit(downloader.fetch, Remote(wheel.url, wheel.filename, wheel.sha256, wheel.size_bytes)),
-            )
-            for wheel in sorted(wheels.values(), key=lambda wheel: -(wheel.size_bytes or 0))
-        ]
+    with (
+        ThreadPoolExecutor(max_workers=_CONNECTIONS) as connections,
+        ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as makers,
+    ):
+        fetching: dict[Future[Path], str] = {}
+        for wheel in wheels.values():
+            remote = Remote(wheel.url, wheel.filename, wheel.sha256, wheel.size_bytes)
+            fetching[connections.submit(downloader.fetch, remote)] = wheel.sha256
         if packages:
             mirror = find_mirror(os.environ, read_apt_sources)
-            jobs += [
-                (sha256, pool.submit(fetch_base, package, mirror, downloader)) for sha256, package in packages.items()
-            ]
-        return dict(zip((sha256 for sha256, _ in jobs), _results([job for _, job in jobs]), strict=True))
+            for package in packages.values():
+                fetching[connections.submit(fetch_base, package, mirror, downloader)] = package.sha256
+        files: dict[str, Path] = {}
+        making: list[Future[None]] = []
+        waiting = {pair[0].key: pair for pair in ordered}
+        try:
+            for done in chain([None], as_completed(fetching)):
+                if done is not None:
+                    files[fetching[done]] = done.result()
+                ready = [key for key, (layer, _) in waiting.items() if files.keys() >= _needed(layer)]
+                making += [makers.submit(make, waiting.pop(key), files) for key in ready]
+            _results(making)
+        finally:
+            jobs: list[Future[Any]] = [*fetching, *making]
+            for job in jobs:
+                job.cancel()
+
+
+def _needed(layer: LayerPlan) -> set[str]:
+    """SHA-256 of the files that are to be fetched for a layer."""
+    if isinstance(layer.content, WheelContent):
+        return {wheel.sha256 for wheel in layer.content.wheels}
+    return {package.sha256 for package in layer.content.packages} if isinstance(layer.content, BaseContent) else set()
 
 
 def _results(jobs: Sequence["Future[_Result]"]) -> list[_Result]:
