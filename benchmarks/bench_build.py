@@ -14,6 +14,7 @@ import os
 import platform
 import random
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -33,6 +34,7 @@ from build_subjects import (
     edit,
     emulate,
     engine,
+    install,
     need,
     registry,
 )
@@ -90,7 +92,7 @@ class Rounds:
             if number == 0:
                 subject.set_large_model(bytes(self._large))
                 subject.push()
-        self._large[LARGE_BYTES // 2] ^= 1 + number
+        self._large[LARGE_BYTES // 2] = (self._large[LARGE_BYTES // 2] + 1) % 256
         for subject in self.subjects:
             subject.set_large_model(bytes(self._large))
             self._timed("model", subject, subject.push)
@@ -102,6 +104,7 @@ class Rounds:
         found = self.figures[case][subject.name]
         found.seconds.append(time.perf_counter() - started)
         found.moved_bytes.append(self._registry.held_bytes() - before)
+        print(f"{case}: {subject.name} {found.seconds[-1]:.1f} s", file=sys.stderr, flush=True)
 
 
 def main() -> None:
@@ -115,6 +118,7 @@ def main() -> None:
         place = tempfile.TemporaryDirectory(prefix="edgepack-bench-", ignore_cleanup_errors=True)
         folder = Path(stack.enter_context(place))
         need("docker-registry")
+        install()
         held = stack.enter_context(registry(folder))
         ours = Ours(folder, held.name)
         subjects: list[Any] = [ours]

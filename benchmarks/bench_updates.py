@@ -9,14 +9,13 @@ import json
 import os
 import random
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from build_subjects import EDGEPACK, LARGE_BYTES, ROOT, run
+from build_subjects import EDGEPACK, INSTALLED, LARGE_BYTES, ROOT, install, run
 
 FILES, FILE_BYTES = 50, 2_000_000
 PACKAGES = {"new": "idna==3.10", "old": "idna==3.7"}
@@ -69,7 +68,7 @@ class Project:
         command: list[str | Path] = [EDGEPACK]
         environment = dict(os.environ)
         if self._installation:
-            command = [sys.executable, "-c", MAIN]
+            command = [INSTALLED / "bin" / "python", "-c", MAIN]
             environment["PYTHONPATH"] = str(self._installation)
         run([*command, "-q", "build", "-o", output, *options], cwd=self.folder, env=environment)
 
@@ -151,6 +150,7 @@ def main() -> None:
     quick = parser.parse_args().quick
     with tempfile.TemporaryDirectory(prefix="edgepack-updates-", ignore_cleanup_errors=True) as place:
         folder = Path(place)
+        install()
         project = Project(folder)
         project.build("old")
         print("| change | new layers | linux/amd64 | linux/arm64 | with Docker's own store | to a registry |")

@@ -20,7 +20,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 WORK = ROOT / "build" / "bench"
-EDGEPACK = Path(sys.executable).with_name("edgepack")
+INSTALLED = WORK / "installed"
+EDGEPACK = INSTALLED / "bin" / "edgepack"
 ARCHITECTURES = ("amd64", "arm64")
 LARGE_BYTES = 100_000_000
 IMAGE_FOLDER = "/var/azureml-app/azureml-models/digits/1"
@@ -32,6 +33,16 @@ def run(command: list[str | Path], **options: object) -> str:
     if result.returncode != 0:
         raise SystemExit(f"{' '.join(map(str, command))}:\n{result.stdout[-2000:]}{result.stderr[-2000:]}")
     return str(result.stdout)
+
+
+def install() -> None:
+    """Install this version as users do, in an environment of its own: the developers' holds more than that."""
+    if not INSTALLED.is_dir():
+        run([sys.executable, "-m", "venv", INSTALLED])
+    with tempfile.TemporaryDirectory() as folder:
+        pip: list[str | Path] = [INSTALLED / "bin" / "pip", "install", "-q"]
+        run([*pip, ROOT])
+        run([*pip, "--no-deps", "--force-reinstall", ROOT], cwd=folder)
 
 
 class Ours:
