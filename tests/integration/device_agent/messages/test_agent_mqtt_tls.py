@@ -113,9 +113,10 @@ async def test_many_inputs_over_tls(server: MosquittoServer, authority: Authorit
 async def test_a_frozen_broker_is_noticed_over_tls(server: MosquittoServer, authority: Authority) -> None:
     recorder = Recorder(transport_to(server.port, keep_alive_s=1, ca_file=authority.path))
     await recorder.connect()
-    server.freeze()
-    frozen_s, lag = time.monotonic(), Lag()
+    lag = Lag()
     with lag.watch():
+        server.freeze()
+        frozen_s = time.monotonic()
         loss, _ = await recorder.lost()
     noticed_s = time.monotonic() - frozen_s
     server.thaw()

@@ -419,12 +419,12 @@ class TransportContract:
         keep_alive_s = 1
         recorder = Recorder(world.transport(keep_alive_s=keep_alive_s), acknowledges=True)
         await recorder.connect()
-        world.freeze()
         lag = Lag()
         try:
-            frozen_s = time.monotonic()
             number = 0
             with lag.watch():
+                world.freeze()
+                frozen_s = time.monotonic()
                 while not recorder.losses and time.monotonic() < frozen_s + 30 * keep_alive_s:
                     if sends:
                         recorder.publish(number, b"anybody there?")
