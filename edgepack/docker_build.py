@@ -101,7 +101,7 @@ class EngineBuilder:
             raise RemoteError(
                 f"{task.where}: {log.step} failed for {task.image.platform}: {log.error}", retryable=False
             )
-        return str(client.images.get(task.name).id)
+        return str(client.images.get(log.image_id or task.name).id)
 
     def _write_context(self, task: "_Task", file: IO[bytes]) -> None:
         """What the engine builds from: the Dockerfile, edgepack's layers, and what else the Dockerfile may copy."""
@@ -171,7 +171,7 @@ def _load_base(client: Any, task: _Task) -> None:
 
 
 class EngineLog:
-    """An engine's events as lines; remembers the step it is at, and what went wrong."""
+    """An engine's events as lines; remembers the step it is at, what went wrong, and which image it built."""
 
     def __init__(self, prefix: str, say: Callable[[str], None]) -> None:
         self._prefix = prefix
@@ -179,11 +179,14 @@ class EngineLog:
         self._rest = ""
         self.step = "the build"
         self.error: str | None = None
+        self.image_id: str | None = None
 
     def take(self, event: Mapping[str, Any]) -> None:
         """Tell what an event says, line by line; progress of transfers is left out."""
         if "error" in event:
             self.error = str(event["error"]).strip()
+        if "ID" in (event.get("aux") or {}):
+            self.image_id = str(event["aux"]["ID"])
         text = str(event.get("stream", ""))
         if "status" in event and "progress" not in event:
             text = f"{event.get('id', '')} {event['status']}".strip() + "\n"

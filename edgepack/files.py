@@ -23,13 +23,17 @@ CHUNK_BYTES = 1024 * 1024
 
 
 @contextmanager
-def new_file(path: Path | None = None, *, folder: Path | None = None, mode: int = 0o644) -> Iterator["NewFile"]:
+def new_file(
+    path: Path | None = None, *, folder: Path | None = None, mode: int = 0o644, replaces: bool = True
+) -> Iterator["NewFile"]:
     """Yield a file to write; it appears under its name, complete and durable, when the block ends without an error.
 
-    The name is `path`, or what the block sets as `name` when only the `folder` is known beforehand.
+    The name is `path`, or what the block sets as `name` when only the `folder` is known beforehand. A file of that name
+    is replaced, or with `replaces=False` left as it is.
 
     Raises:
         RemoteError: the disk is full (names the file); nothing appears then.
+        FileExistsError: with `replaces=False`, the name is taken.
     """
     target = path or (folder or Path()) / "new file"
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -42,7 +46,11 @@ def new_file(path: Path | None = None, *, folder: Path | None = None, mode: int 
             stream.flush()
             os.fsync(stream.fileno())
         Path(temporary).chmod(mode)
-        Path(temporary).replace(target.with_name(file.name))
+        if replaces:
+            Path(temporary).replace(target.with_name(file.name))
+        else:
+            os.link(temporary, target.with_name(file.name))
+            Path(temporary).unlink()
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
@@ -61,9 +69,9 @@ class NewFile:
         return self.stream.write(content)
 
 
-def write_file(path: Path, content: bytes, *, mode: int = 0o644) -> None:
-    """Write `content` as `path`, all or nothing, durable on return."""
-    with new_file(path, mode=mode) as file:
+def write_file(path: Path, content: bytes, *, mode: int = 0o644, replaces: bool = True) -> None:
+    """Write `content` as `path`, all or nothing, durable on return; as `new_file`."""
+    with new_file(path, mode=mode, replaces=replaces) as file:
         file.write(content)
 
 
@@ -125,6 +133,17 @@ def exclusive(path: Path) -> Iterator[None]:
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """As `exclusive`, with a folder that is there as the lock: leaves no file."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edgepack.attachments import attachments_folder, read_attachments, write_attachments
 from edgepack.errors import DamagedDataError
+from edgepack.files import locked_folder
 from edgepack.image_documents import check_documents
 from edgepack.oci.artifact import Attached
 from edgepack.oci.layout import blob_path, read_index
@@ -33,10 +34,12 @@ def sign_layout(layout: Path, name: str, key: SigningKey) -> SignedContent:
         InputError: no image is there.
         DamagedDataError: what is there is not sound.
     """
-    attached = _attached(layout)
-    _check_beside(layout, attached)
-    signed = sign_attached(attached, name, key)
-    write_attachments(attachments_folder(layout), signed)
+    read_index(layout)
+    with locked_folder(layout):  # another key may sign at the same time, and its signature is to stay
+        attached = _attached(layout)
+        _check_beside(layout, attached)
+        signed = sign_attached(attached, name, key)
+        write_attachments(attachments_folder(layout), signed)
     return check_signatures(signed, key.public)
 
 

@@ -5,6 +5,7 @@ Results go to stdout (with `--json`, exactly one JSON document); progress, warni
 
 import json
 import os
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 import click
 
 from edgepack.workspace_folder import find_workspace
+
+_STEERING = re.compile(r"(\x1b\[[0-9;]*m)|[^\n\t\x20-\x7e\xa0-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +28,10 @@ class Session:
     workspace_given: bool = True  # by an option or variable, as against found from the current folder
 
     def result(self, document: Any, text: str) -> None:
-        """Print the result: `document` with `--json`, else `text`."""
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False) if self.as_json else text)
+        """Print the result: `document` with `--json`, else `text`, whose titles and names may be anybody's: of what
+        steers a terminal, only colours pass.
+        """
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False) if self.as_json else _STEERING.sub(_shown, text))
 
     def say(self, text: str) -> None:
         """Progress for people: stderr, silent with `-q`."""
@@ -41,6 +46,10 @@ class Session:
     def shows_progress(self) -> bool:
         """Progress bars are for terminals only."""
         return self.verbosity >= 0 and sys.stderr.isatty()
+
+
+def _shown(found: re.Match[str]) -> str:
+    return found[1] or found[0].encode("unicode_escape").decode()
 
 
 def current_session(option: str | None, as_json: bool, verbosity: int) -> Session:

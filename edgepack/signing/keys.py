@@ -166,18 +166,25 @@ def make_key_pair(name: Path, password: bytes) -> tuple[Path, Path]:
     from cryptography.hazmat.primitives.asymmetric import ec
 
     private, public = name.with_name(f"{name.name}.key"), name.with_name(f"{name.name}.pub")
-    InputError.raise_if_any(
-        f"{path}: is there already; a key is never written over: choose another name with -o"
-        for path in (private, public)
-        if path.exists()
-    )
+    InputError.raise_if_any(_taken(path) for path in (private, public) if path.exists())
     key = SigningKey(ec.generate_private_key(ec.SECP256R1()))
     plain = key.key.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    write_file(private, _encrypted(plain, password), mode=0o600)
-    write_file(public, key.public.pem())
+    try:
+        write_file(private, _encrypted(plain, password), mode=0o600, replaces=False)
+    except FileExistsError as error:
+        raise InputError(_taken(private)) from error
+    try:
+        write_file(public, key.public.pem(), replaces=False)
+    except FileExistsError as error:
+        private.unlink()
+        raise InputError(_taken(public)) from error
     return private, public
+
+
+def _taken(path: Path) -> str:
+    return f"{path}: is there already; a key is never written over: choose another name with -o"
 
 
 def _encrypted(plain: bytes, password: bytes) -> bytes:

@@ -150,6 +150,7 @@ def test_the_log_by_lines_and_the_step_that_failed() -> None:
         {"status": "Downloading", "id": "abc", "progress": "[==>"},
         {"stream": "Step 2/2 : RUN make\n ---> Running\nmake: no"},
         {"stream": " rule\n"},
+        {"aux": {"ID": "sha256:built"}},
         {"error": "The command returned a non-zero code: 2", "errorDetail": {"code": 2}},
     ):
         log.take(event)
@@ -161,6 +162,7 @@ def test_the_log_by_lines_and_the_step_that_failed() -> None:
         "make: no rule",
     ]
     assert (log.step, log.error) == ("step 2/2, RUN make", "The command returned a non-zero code: 2")
+    assert log.image_id == "sha256:built"
 
 
 def test_settings_that_a_dockerfile_changed() -> None:

@@ -1,6 +1,7 @@
 """Signatures in a build's output: what verifies, and what each way of tampering is told as."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,6 +117,14 @@ def test_signing_again_changes_nothing_and_a_second_key_is_added(output: Output,
     assert len(attached_of(output).of_type(COSIGN_SIGNATURE)[0].layers) == 2
 
 
+def test_keys_that_sign_at_the_same_time_all_have_signed(output: Output) -> None:
+    keys = [new_key() for _ in range(6)]
+    with ThreadPoolExecutor(len(keys)) as pool:
+        list(pool.map(lambda key: sign_layout(output.layout, NAME, key), keys))
+    for key in keys:
+        check_layout(output.layout, key.public)
+
+
 def test_attachments_of_another_image_are_refused(tmp_path: Path, output: Output, key: SigningKey) -> None:
     other = write_output(tmp_path / "other", key, content=b"other")
     write_attachments(attachments_folder(output.layout), attached_of(other))
@@ -170,6 +179,21 @@ def test_key_pairs_are_written_once_and_for_their_owner_only(tmp_path: Path) -> 
             read_signing_key(private, password)
     with pytest.raises(InputError, match="is there already"):
         make_key_pair(tmp_path / "own", b"pass")
+
+
+def test_of_two_that_make_a_pair_of_one_name_one_does(tmp_path: Path) -> None:
+    def make(_number: int) -> bool:
+        try:
+            make_key_pair(tmp_path / "own", b"pass")
+        except InputError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(make, range(4))).count(True) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["own.key", "own.pub"]
+    private = read_signing_key(tmp_path / "own.key", b"pass")
+    assert private.public.pem() == (tmp_path / "own.pub").read_bytes()
 
 
 def test_keys_in_pkcs8_and_keys_of_other_kinds(tmp_path: Path) -> None:

@@ -99,3 +99,9 @@ def test_bodies_that_are_no_json() -> None:
     found = body_difference(b"plain text", b"another", 1e-3)
     assert found is not None
     assert found.sentence() == "the answer differs as a whole: expected plain text, found another"
+
+
+def test_bodies_that_are_nested_too_deeply() -> None:
+    deep = b"[" * 100_000 + b"]" * 100_000
+    assert body_difference(deep, deep + b"\n", 1e-3) is None
+    assert body_difference(deep, b"[]", 1e-3) is not None
