@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from edgepack.left_out import secret_names
@@ -38,9 +39,15 @@ def _image_warnings(
 ) -> Iterator[str]:
     python, pinned = next(iter(locks.values())).python, recipe.requests.python
     if pinned and not python_fits(pinned, python):
+        free = _unpinned(recipe.requests.requirements, locks)
         yield (
             f"{recipe.environment_file} asks for Python {pinned}; {recipe.base} has Python {python}. Models "
             "pickled under another Python usually load; check yours with its sample request"
+            + (
+                f". Asked for without a version, and so the newest: {', '.join(free)}; pin what was trained with"
+                if free
+                else ""
+            )
         )
     for model in models:
         secrets = secret_names(file.path for file in model.files)
@@ -50,6 +57,14 @@ def _image_warnings(
                 f"{', '.join(secrets[:10])}; register it without them"
             )
     yield from _version_warnings(models, locks)
+
+
+def _unpinned(requirements: Iterable[str], locks: Mapping[Platform, PlatformLock]) -> list[str]:
+    """The packages that are asked for in any version, with those that were taken."""
+    wanted = (Requirement(text) for text in requirements)
+    free = [each.name for each in wanted if not each.specifier and each.url is None]
+    found = {name: dict.fromkeys(filter(None, (_version(lock, name) for lock in locks.values()))) for name in free}
+    return [f"{name} {' and '.join(versions)}" for name, versions in found.items() if versions]
 
 
 def _version_warnings(models: Sequence[ModelRecord], locks: Mapping[Platform, PlatformLock]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from edgepack import PROJECT_FILE
 from edgepack.assembly import Assembly
 from edgepack.build import BuildSettings, prepare
 from edgepack.download import Downloader
@@ -30,6 +31,8 @@ from edgepack.project import BuildOptions, Recipe, recipe_of
 from edgepack.resolve.access import open_downloader
 from edgepack.services.record import ServiceRequest, Voice
 from edgepack.services.stored import IMAGE_NAME, LAYOUT, ServiceImage
+
+_SAID = "the inference configuration"  # where it was given in Python, not in a file
 
 
 def exact_models(workspace: Path, models: tuple[ModelReference, ...]) -> tuple[ModelReference, ...]:
@@ -67,7 +70,10 @@ def read_recipe(workspace: Path, request: ServiceRequest) -> Recipe:
         workspace=workspace,
     )
     inline = {"inference_config": dict(config)} if isinstance(config, Mapping) else {}
-    return recipe_of({**document, **inline}, request.folder, options)
+    recipe = recipe_of({**document, **inline}, request.folder, options)
+    if inline:
+        return replace(recipe, environment_file=recipe.environment_file.replace(PROJECT_FILE, _SAID))
+    return recipe
 
 
 def packages_digest(recipe: Recipe) -> str:

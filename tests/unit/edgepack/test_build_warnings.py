@@ -15,9 +15,9 @@ from edgepack.resolve.lock import PlatformLock, Wheel
 from edgepack.resolve.package_requests import PackageRequests
 
 
-def recipe(python: str | None = None) -> Recipe:
+def recipe(python: str | None = None, *requirements: str) -> Recipe:
     image, options = parse_image_reference("x"), ModuleOptions("x")
-    requests = PackageRequests(python=python)
+    requests = PackageRequests(requirements, python=python)
     platforms = (AMD64, ARM_V7)
     return Recipe("x", (), None, requests, {}, platforms, "debian:bookworm", image, options, Path(), "env.yml")
 
@@ -77,3 +77,12 @@ def test_models_of_other_frameworks(framework: str) -> None:
 def test_a_python_that_the_base_has_not() -> None:
     (text,) = warnings([], locks("1.2.1", "1.2.1"), "3.8")
     assert "env.yml asks for Python 3.8; debian:bookworm has Python 3.11" in text
+
+
+def test_an_old_python_and_packages_of_today() -> None:
+    asked = ("Scikit_learn[extra]; python_version > '3'", "absent", "numpy==1.0")
+    (text,) = build_warnings([(recipe("3.6.2", *asked), [], locks("1.2.1", "1.2.1"))])
+    assert text.endswith("and so the newest: Scikit_learn 1.2.1; pin what was trained with")
+    text = next(build_warnings([(recipe("3.6.2", *asked), [], locks("1.9.1", "1.2.1"))]))
+    assert "Scikit_learn 1.9.1 and 1.2.1;" in text
+    assert list(build_warnings([(recipe("3.11", *asked), [], locks("1.2.1", "1.2.1"))])) == []
