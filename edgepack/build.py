@@ -45,6 +45,7 @@ from edgepack.plan import (
 from edgepack.project import Recipe
 from edgepack.resolve.access import open_downloader
 from edgepack.resolve.lock import PlatformLock
+from edgepack.served_model import served
 
 _Made = TypeVar("_Made")
 
@@ -96,6 +97,7 @@ def prepare(assembly: Assembly, settings: BuildSettings, downloader: Downloader)
     agent = _agent_files()
 
     def prepared(folder: str, recipe: Recipe) -> Prepared:
+        recipe = served(recipe, models[folder], registry)
         changes: list[dict[str, Any]] = []
         locks = locks_for(
             recipe,

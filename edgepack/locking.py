@@ -35,7 +35,7 @@ def agent_requirements() -> tuple[str, ...]:
 
 def all_requests(recipe: Recipe) -> PackageRequests:
     """The recipe's packages together with the agent's, and ONNX Runtime where the agent serves the model itself."""
-    more = agent_requirements() + (() if recipe.script else ONNX_REQUIREMENTS)
+    more = agent_requirements() + (() if recipe.script or recipe.entry_module else ONNX_REQUIREMENTS)
     return with_requirements(recipe.requests, more)
 
 

@@ -141,10 +141,12 @@ def plan_build(
     Raises:
         InputError: the models and the script do not go together.
     """
-    if recipe.script is None and (len(models) != 1 or models[0].framework != "Onnx"):
+    alone = recipe.script is None and recipe.entry_module is None
+    if alone and (len(models) != 1 or models[0].framework != "Onnx"):
         listing = ", ".join(f"{model.name}:{model.version} ({model.framework or 'no framework'})" for model in models)
         raise InputError(
-            "no entry script: without one, exactly one model registered with `--model-framework Onnx` can be served; "
+            "no entry script: without one, exactly one model registered with `--model-framework Onnx` or `ScikitLearn` "
+            "can be served, or an MLflow folder; "
             f"here: {listing or 'no model'}. "
             "Name a script with `inference_config` or --ic"
         )
@@ -243,7 +245,7 @@ def _run_config(recipe: Recipe, models: Sequence[ModelRecord], lock: PlatformLoc
         **recipe.variables,
     }
     if recipe.script is None:
-        environment["EDGEPACK_ENTRY_MODULE"] = ONNX_MODULE
+        environment["EDGEPACK_ENTRY_MODULE"] = recipe.entry_module or ONNX_MODULE
     else:
         environment.update(script_location(recipe.script, APP_ROOT)[1])
     labels = {

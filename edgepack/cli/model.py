@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from edgepack.cli.lazy_group import PartlyLazyGroup
+from edgepack.cli.model_mlflow import mlflow_request
 from edgepack.cli.model_output import copying, records_table
 from edgepack.cli.session import Session, pass_session
 from edgepack.errors import DamagedDataError, InputError
@@ -54,6 +55,7 @@ def _cloud_options(function: Callable[..., None]) -> Callable[..., None]:
 @model_command.command("register")
 @click.option("-n", "--name", help="The model's name.")
 @click.option("-p", "--model-path", "--path", help="The file or folder to register.")
+@click.option("--from-mlflow", "mlflow", metavar="PATH|URI", help="An MLflow model: a folder, or models:/NAME/1, ...")
 @click.option("-d", "--description", help="Free text.")
 @click.option("--tag", "tags", multiple=True, metavar="K=V", help="A label that can be changed; repeatable.")
 @click.option("--property", "properties", multiple=True, metavar="K=V", help="A label for good; repeatable.")
@@ -73,6 +75,7 @@ def register(
     /,
     name: str | None,
     model_path: str | None,
+    mlflow: str | None,
     description: str | None,
     tags: tuple[str, ...],
     properties: tuple[str, ...],
@@ -105,14 +108,16 @@ def register(
         sample_input=Path(sample_input) if sample_input else None,
         sample_output=Path(sample_output) if sample_output else None,
     )
-    if not model_path:
+    if not model_path and not mlflow:
         collected.texts.append("nothing to register: name a file or folder with -p PATH")
+    if mlflow and (model_path or framework):
+        collected.texts.append("--from-mlflow names the model and its framework: leave out -p and --model-framework")
     collected.texts += _output_problems(output_metadata_file)
     if collected.texts:
         found = look_for_files(request, session.workspace)[1] if model_path else ()
         InputError.raise_if_any((*value_problems(request), *collected.texts, *found))
-    with copying(session) as on_bytes:
-        record = ModelRegistry(session.workspace).register(request, on_bytes=on_bytes)
+    with mlflow_request(request, mlflow) as whole, copying(session) as on_bytes:
+        record = ModelRegistry(session.workspace).register(whole, on_bytes=on_bytes)
     document = record_document(record)
     if output_metadata_file:
         write_file(Path(output_metadata_file), (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())

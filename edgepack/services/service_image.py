@@ -29,6 +29,7 @@ from edgepack.oci.layout import write_layout
 from edgepack.oci.validate import choose_platform
 from edgepack.project import BuildOptions, Recipe, recipe_of
 from edgepack.resolve.access import open_downloader
+from edgepack.served_model import served
 from edgepack.services.record import ServiceRequest, Voice
 from edgepack.services.stored import IMAGE_NAME, LAYOUT, ServiceImage
 
@@ -70,7 +71,9 @@ def read_recipe(workspace: Path, request: ServiceRequest) -> Recipe:
         workspace=workspace,
     )
     inline = {"inference_config": dict(config)} if isinstance(config, Mapping) else {}
-    recipe = recipe_of({**document, **inline}, request.folder, options)
+    registry = ModelRegistry(workspace)
+    models = [registry.get(model.name, model.version) for model in request.models]
+    recipe = served(recipe_of({**document, **inline}, request.folder, options), models, registry)
     if inline:
         return replace(recipe, environment_file=recipe.environment_file.replace(PROJECT_FILE, _SAID))
     return recipe

@@ -39,9 +39,12 @@ LAYERS = (
     ("edgepack.hub_calls",),
     ("edgepack.resolve.uv",),
     ("edgepack.resolve.supply",),
+    ("edgepack.drift.table",),
+    ("edgepack.drift.sketching",),
+    ("edgepack.drift",),
     ("edgepack.left_out", "edgepack.resolve.index", "edgepack.script_folder", "edgepack.project_file"),
     ("edgepack.project",),
-    ("edgepack.base_changes", "edgepack.base_locking"),
+    ("edgepack.base_changes", "edgepack.base_locking", "edgepack.served_model"),
     ("edgepack.lock_changes",),
     ("edgepack.assembly",),
     ("edgepack.plan", "edgepack.locking", "edgepack.module"),
@@ -113,6 +116,10 @@ PURE = (
     "edgepack.inference_config",
     "edgepack.deployment_config",
     "edgepack.deployment_targets",
+    "edgepack.drift.table",
+    "edgepack.drift.sketching",
+    "edgepack.drift.comparing",
+    "edgepack.drift.page",
     "edgepack.key_reading",
     "edgepack.resolve.conda_env",
     "edgepack.resolve.conda_names",
@@ -124,7 +131,9 @@ PURE = (
     "edgepack.resolve.url_variables",
     "edgepack.resolve.lock",
     "edgepack.resolve.lock_file",
+    "edgepack.models.mlflow",
     "edgepack.models.naming",
+    "edgepack.models.pickle_facts",
     "edgepack.models.record",
     "edgepack.deployment",
     "edgepack.module",
@@ -137,6 +146,9 @@ PURE = (
     "edgepack.services.runner",
     "edgepack.azureml.core.environment_sections",
     "device_agent.settings",
+    "device_agent.drift_rows",
+    "device_agent.drift_sketch",
+    "device_agent.drift_window",
     "device_agent.backoff",
     "device_agent.frames",
     "device_agent.scoring_queue",
@@ -144,6 +156,7 @@ PURE = (
     "device_agent.run_arguments",
     "device_agent.result_json",
     "device_agent.swagger",
+    "device_agent.table_request",
     "device_agent.setting_values",
     "device_agent.messages.message",
     "device_agent.messages.settings",
@@ -232,7 +245,13 @@ PURE = (
 IMPURE_MODULES = {"os", "socket", "time", "random", "threading", "sqlite3", "subprocess"}
 FORBIDDEN_WORDS = re.compile(r"(?i)(^|_)(manager|helpers?|utils?|common|handler|processor|misc)(_|$|\.)")
 MOST_LINES = 320
-AGENT_MODULES_FOR_EDGEPACK = {"device_agent.settings", "device_agent.script_check", "device_agent"}
+AGENT_MODULES_FOR_EDGEPACK = {
+    "device_agent",
+    "device_agent.drift_rows",
+    "device_agent.drift_sketch",
+    "device_agent.script_check",
+    "device_agent.settings",
+}
 
 
 def modules() -> Iterator[tuple[str, Path]]:
