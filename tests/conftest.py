@@ -13,6 +13,7 @@ settings.register_profile("all", deadline=None, suppress_health_check=[HealthChe
 settings.load_profile("all")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files are shared out to the processes whole. Some go together: there is to be one Docker engine, and those who
     number addresses of loopback (clients of IoT Hub know the port 8883 only) must not do so twice.
