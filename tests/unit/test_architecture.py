@@ -148,7 +148,6 @@ PURE = (
     "device_agent.settings",
     "device_agent.drift_rows",
     "device_agent.drift_sketch",
-    "device_agent.drift_window",
     "device_agent.backoff",
     "device_agent.frames",
     "device_agent.scoring_queue",
