@@ -32,7 +32,7 @@ MOST_BINS = 1000
 
 
 class Feature(NamedTuple):
-    """One feature of a baseline: see the module. `size` (in JSON `count`) is the number of values that are not missing."""
+    """One feature of a baseline: see the module. `size`, in JSON `count`: how many values are not missing."""
 
     name: str
     kind: str

@@ -1,4 +1,4 @@
-"""`edgepack drift`: is the data that a model is given now still what it was made for; and `drift baseline`."""
+"""`edgepack drift` and `edgepack drift baseline`: is the data that a model gets now still what it was made for?"""
 
 import json
 from dataclasses import asdict
@@ -28,7 +28,7 @@ class _DriftGroup(GroupWithDefault):
 
 @click.group("drift", cls=_DriftGroup)
 def drift_command() -> None:
-    """Whether data has changed; and baselines for the agent."""
+    """Whether data has changed, and baselines to compare with later."""
 
 
 def _reading_options(command: Any) -> Any:

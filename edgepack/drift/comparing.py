@@ -112,7 +112,7 @@ def compare_tables(
 def compare_with_baseline(
     baseline: Baseline, where: str, current: Table, names: Sequence[str], thresholds: Thresholds
 ) -> DriftReport:
-    """Compare rows with a baseline file: by bins only, as the agent does."""
+    """Compare rows with a baseline file: by bins only."""
     features, notes = (
         [],
         [*current.notes, f"{where} is a baseline without rows: only PSI and missing values are compared"],

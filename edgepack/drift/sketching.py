@@ -1,4 +1,4 @@
-"""Values -> bins and shares: the baseline that the desk and the agent judge by. Pure."""
+"""Values -> bins and shares: the baseline that is judged by. Pure."""
 
 import math
 from collections import Counter
