@@ -21,8 +21,7 @@ from edgepack.project import Recipe
 from edgepack.resolve.lock import PlatformLock, Wheel, digest_inputs
 from edgepack.resolve.lock_file import encode_lock, parse_lock
 from edgepack.resolve.package_requests import PackageRequests, with_requirements
-
-ONNX_REQUIREMENTS = ("onnxruntime>=1.20", "numpy>=1.26")
+from edgepack.served_model import ONNX_REQUIREMENTS
 
 
 def agent_requirements() -> tuple[str, ...]:

@@ -25,9 +25,9 @@ from edgepack.oci.image import RunConfig
 from edgepack.oci.platform import Platform
 from edgepack.project import Recipe, script_location
 from edgepack.resolve.lock import DEBIAN_INTERPRETER, PlatformLock, Wheel
+from edgepack.served_model import ONNX_MODULE
 
 PORT = 5001
-ONNX_MODULE = "device_agent.onnx_script"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ OF_RAW_SCRIPTS = {"flask", "werkzeug"}
 OF_THE_ONNX_SCRIPT = {"numpy", "onnxruntime"}
 MORE = {"onnx_script.py": OF_THE_ONNX_SCRIPT, "aml_classes.py": OF_RAW_SCRIPTS, "raw_http.py": OF_RAW_SCRIPTS}
 MORE["telemetry.py"] = {"opentelemetry"}
+MORE["model_script.py"] = {"numpy", "pandas", "joblib", "skops", "mlflow"}
 MORE["h11_parser.py"] = {"h11"}
 OF_MQTT = {"paho"}
 OF_THE_AZURE_SDK = {"azure"}
