@@ -43,7 +43,7 @@ def open_mlflow(source: str) -> Iterator[MlflowSource]:
         RemoteError: the tracking server cannot be reached, or does not have it.
     """
     with TemporaryDirectory(prefix="edgepack-mlflow-") as temporary:
-        folder = _fetched(source, Path(temporary, "fetched")) if _NAMED.match(source) else Path(source)
+        folder = _fetched(source, Path(temporary, "model")) if _NAMED.match(source) else Path(source)
         description = folder / DESCRIPTION
         if not description.is_file():
             raise InputError(f"--from-mlflow {source}: there is no file {description}: name the folder that holds it")
