@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy
-import pandas  # type: ignore[import-untyped]
+import pandas
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
