@@ -11,7 +11,8 @@ Rules:
   of its file. A file that is full, or whose header no longer fits, is followed by NAME-2, NAME-3 and so on.
 - Threads, workers and forks take turns by a file lock, held for one append. The locked file holds the bytes in
   use; they are counted anew when a process writes first and when the folder seems full.
-- When the folder is full, the files that were changed longest ago are removed first. Only files of these
+- When the folder is full, the files that were changed longest ago are removed first; with EDGEPACK_DATA_MAX_AGE_DAYS
+  also those that have not been changed for so long, looked for every ten minutes of writing. Only files of these
   layouts are counted or removed; a file counts in blocks of 4 KiB, folders do not count.
 - A write is a plain append without fsync: what was written survives the process, not a loss of power.
 - `append` never raises, and waits half a second at most for its turn. When it fails, one warning is logged,
@@ -26,12 +27,11 @@ import logging
 import os
 import re
 import time
-import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from device_agent.backoff import delay_s
+from device_agent.collected_place import Place
 
 DEFAULT_DATA_PATH = "/var/lib/edgepack/data"
 DEFAULT_MAX_BYTES = 64 * 1024 * 1024
@@ -44,6 +44,8 @@ _TURN_TRIES = 250
 _TURN_WAIT_S = 0.002
 _MOST_PIECES = 64
 _MOST_WARNINGS = 100
+_DAY_S = 86_400
+_AGE_CHECK_S = 600.0
 _NAME = "[A-Za-z0-9_-][A-Za-z0-9._-]*"
 _LAYOUT = re.compile(
     rf"modeldata(/{_NAME}){{7}}/\d{{4}}(/\d\d){{2,3}}/{_NAME}\.csv"
@@ -51,44 +53,6 @@ _LAYOUT = re.compile(
 )
 _LOG = logging.getLogger("azmlinfsrv")
 _warned: set[str] = set()
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where data belongs, without the date. All parts are safe names."""
-
-    folder: tuple[str, ...]
-    name: str
-    suffix: str
-    hourly: bool
-
-
-def csv_place(*, workspace: str, parts: tuple[object, ...], name: object, hourly: bool) -> Place:
-    """Place of a v1 collector. `workspace` is subscription/group/name; `parts`: service, model, version and
-    designation.
-    """
-    account = [*workspace.split("/", 2), "", ""][:3]
-    return Place(("modeldata", *map(safe_name, (*account, *parts))), safe_name(name), ".csv", hourly)
-
-
-def json_place(*, endpoint: str, deployment: str, collection: str, instance: str) -> Place:
-    """Place of a v2 collector, as Azure's service lays it out in blob storage."""
-    folder = ("modelDataCollector", safe_name(endpoint), safe_name(deployment), safe_name(collection))
-    return Place(folder, safe_name(instance), ".jsonl", True)
-
-
-def safe_name(value: object) -> str:
-    """`value` as one name of a path: letters, digits and `._-`, no dot in front, at most 64 characters.
-
-    A name that has to be changed gets a checksum of the original, so that different names stay different. An
-    empty one is `default`.
-    """
-    text = str(value)
-    kept = re.sub(r"[^A-Za-z0-9._-]", "_", text[:64])
-    kept = "_" + kept[1:] if kept.startswith(".") else kept
-    if kept != text and text:
-        return f"{kept[:55]}-{zlib.crc32(text.encode('utf-8', 'backslashreplace')):08x}"
-    return kept or "default"
 
 
 def warn_once(text: str) -> None:
@@ -101,20 +65,27 @@ def warn_once(text: str) -> None:
 def data_folder(environment: Mapping[str, str]) -> "DataFolder":
     """The folder that `environment` names, one object a process. A bound that is no number is the default."""
     path = environment.get("EDGEPACK_DATA_PATH", "").strip() or DEFAULT_DATA_PATH
-    bound = environment.get("EDGEPACK_DATA_MAX_BYTES", "").strip()
-    if bound and not re.fullmatch(r"[0-9]{1,18}", bound):
-        warn_once(f"EDGEPACK_DATA_MAX_BYTES is no number of bytes: {bound[:80]!r}; {DEFAULT_MAX_BYTES} it is")
-        bound = ""
-    return _opened(str(Path(path).absolute()), int(bound or DEFAULT_MAX_BYTES))
+    max_bytes = _number(environment, "EDGEPACK_DATA_MAX_BYTES", "bytes", DEFAULT_MAX_BYTES)
+    max_age_days = _number(environment, "EDGEPACK_DATA_MAX_AGE_DAYS", "days", 0)
+    return _opened(str(Path(path).absolute()), max_bytes, max_age_days)
+
+
+def _number(environment: Mapping[str, str], name: str, unit: str, default: int) -> int:
+    text = environment.get(name, "").strip()
+    if text and not re.fullmatch(r"[0-9]{1,18}", text):
+        warn_once(f"{name} is no number of {unit}: {text[:80]!r}; {default} it is")
+        return default
+    return int(text or default)
 
 
 @functools.cache
-def _opened(path: str, max_bytes: int) -> "DataFolder":
-    return DataFolder(Path(path), max_bytes)
+def _opened(path: str, max_bytes: int, max_age_days: int) -> "DataFolder":
+    return DataFolder(Path(path), max_bytes, max_age_days)
 
 
 class DataFolder:
-    """The files below `root`, together at most `max_bytes` (at least 64 KiB) at any moment.
+    """The files below `root`, together at most `max_bytes` (at least 64 KiB) at any moment; unless `max_age_days` is 0,
+    those that have not been written to for so many days are removed.
 
     `clock` gives seconds since the epoch, for the dates in paths; `monotonic` those for the delay after a
     failure. `lost` counts the appends that were dropped. Thread-safe, and safe to use on both sides of a fork.
@@ -124,6 +95,7 @@ class DataFolder:
         self,
         root: Path,
         max_bytes: int = DEFAULT_MAX_BYTES,
+        max_age_days: int = 0,
         *,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
@@ -137,6 +109,8 @@ class DataFolder:
         self._monotonic = monotonic
         self._failures = 0
         self._retry_at = 0.0
+        self._max_age_s = max_age_days * _DAY_S
+        self._aged_at = 0.0
         self._pid = 0
         self._pieces: dict[tuple[str, str, bytes], str] = {}
 
@@ -205,6 +179,9 @@ class DataFolder:
         in_use = _read_count(count)
         if self._pid != os.getpid():  # first, or first after a fork: the files of before are another's
             self._pid, self._pieces, in_use = os.getpid(), {}, None
+        if self._max_age_s and self._monotonic() >= self._aged_at:
+            self._aged_at = self._monotonic() + _AGE_CHECK_S
+            in_use = None
         most = _on_disk(len(header) + len(rows))
         if in_use is None or in_use + most > self.max_bytes:
             in_use = self._make_room(most)
@@ -252,6 +229,10 @@ class DataFolder:
     def _make_room(self, length: int) -> int:
         """Remove the oldest files until `length` bytes and some more fit; return the bytes in use."""
         files = sorted(self._files())
+        while self._max_age_s and files and files[0][0] < (self._clock() - self._max_age_s) * 1e9:
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(files[0][2])  # noqa: PTH107 - as below
+            self._remove_empty(Path(files.pop(0)[2]).parent)
         in_use = sum(on_disk for _, _, _, on_disk in files)
         if in_use + length <= self.max_bytes:
             return in_use

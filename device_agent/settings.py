@@ -34,6 +34,9 @@ names without the prefix EDGEPACK_ are the ones of Azure ML's inference server a
     EDGEPACK_CLIENT_TIMEOUT_S    time for a request to arrive, one second more for each 16 KiB, and for the answer to be
                                  taken (30), 0.1 to 3600
 
+    EDGEPACK_CAPTURE_PERCENT     share of requests that are kept with their answers for monitoring (0: none), 0 to 100
+    EDGEPACK_CAPTURE_BODY_BYTES  longest body that is kept (65536), 0 to 1048576
+
 The variables about messages are in messages.settings.
 """
 
@@ -59,6 +62,7 @@ VARIABLES = frozenset(
     SERVICE_NAME SERVICE_VERSION SERVICE_PATH_PREFIX SERVER_VERSION_LOG_RESPONSE_ENABLED EDGEPACK_MAX_BODY_BYTES
     EDGEPACK_MAX_HEADER_BYTES EDGEPACK_MAX_HELD_BYTES EDGEPACK_MAX_CONNECTIONS EDGEPACK_MAX_QUEUE
     EDGEPACK_QUEUE_WAIT_MS EDGEPACK_CLIENT_TIMEOUT_S
+    EDGEPACK_CAPTURE_PERCENT EDGEPACK_CAPTURE_BODY_BYTES EDGEPACK_DATA_MAX_AGE_DAYS
     EDGEPACK_DATA_PATH EDGEPACK_DATA_MAX_BYTES AML_MODEL_DC_STORAGE_ENABLED AML_MDC_STORAGE_ENABLED AML_MODEL_DC_DEBUG
     AML_MODEL_DC_BOUNDARY WORKSPACE_NAME HOSTNAME
     AML_APP_INSIGHTS_ENABLED AML_APP_INSIGHTS_KEY APP_INSIGHTS_LOG_RESPONSE_ENABLED WORKER_TIMEOUT WORKER_PRELOAD
@@ -118,6 +122,8 @@ class Settings(NamedTuple):
     onnx_threads: int = 1
     log_format: str = "text"
     log_level: str = "INFO"
+    capture_percent: int = 0
+    capture_body_bytes: int = 65536
     messages: MessageSettings = MessageSettings()
 
     @property
@@ -187,6 +193,8 @@ def parse_settings(environment: Mapping[str, str], command_line: CommandLine | N
         onnx_threads=parse_int(given, "EDGEPACK_ONNX_THREADS", 1, 1, 1024, problems),
         log_format=parse_choice(given, "EDGEPACK_LOG", "text", LOG_FORMATS, problems),
         log_level=_parse_level(given, problems),
+        capture_percent=parse_int(given, "EDGEPACK_CAPTURE_PERCENT", 0, 0, 100, problems),
+        capture_body_bytes=parse_int(given, "EDGEPACK_CAPTURE_BODY_BYTES", 65536, 0, 2**20, problems),
         messages=parse_message_settings(given, problems),
     )
     if problems:

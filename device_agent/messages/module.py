@@ -27,7 +27,7 @@ from device_agent.messages.settings import MessageSettings
 from device_agent.messages.transport import Loss, Transport
 from device_agent.messages.twin_settings import apply_desired
 from device_agent.metrics import Metrics
-from device_agent.scorer import ScoringResult
+from device_agent.scorer import Scorer, ScoringResult
 
 _POLL_S = 0.02
 _CONFIRMATIONS_S = 1.0
@@ -49,8 +49,10 @@ class MessageModule:
         settings: MessageSettings,
         given: Mapping[str, str],
         models: Collection[tuple[str, str]],
+        way: Scorer | None = None,
     ) -> None:
         self.scorer = scorer
+        self._way = way or scorer
         self.settings = settings
         """Those in force."""
         self.counts = Counts()
@@ -73,7 +75,7 @@ class MessageModule:
         self._store = store
         self._ids = ids
         self.road = MessageRoad(
-            self.scorer,
+            self._way,
             store,
             settings=lambda: self.settings,
             acknowledge=self._transport.acknowledge,
@@ -98,7 +100,7 @@ class MessageModule:
     def forwarding(self) -> ForwardingScorer:
         """The scorer for HTTP, whose results may go upstream too."""
         return ForwardingScorer(
-            self.scorer,
+            self._way,
             self._store,
             settings=lambda: self.settings,
             new_id=self._ids.new,

@@ -21,13 +21,10 @@ from device_agent.collected_data import (
     DEFAULT_MAX_BYTES,
     LEAST_MAX_BYTES,
     DataFolder,
-    Place,
-    csv_place,
     data_folder,
-    json_place,
-    safe_name,
     warn_once,
 )
+from device_agent.collected_place import Place, csv_place, json_place, safe_name
 
 ROOT = Path(__file__).parents[3]
 NOON = 1_717_243_200.0  # 2024-06-01T12:00:00Z
@@ -64,6 +61,7 @@ def _start(code: str, *arguments: object) -> subprocess.Popen[str]:
     """Another process that runs `code` with the writer imported."""
     start = "import os, signal, sys\nfrom pathlib import Path\nfrom device_agent.collected_data import *\n"
     start += (
+        "from device_agent.collected_place import *\n"
         "place = csv_place(workspace='s/g/w', parts=('service', 'model', '1', 'inputs'), name='inputs', hourly=False)\n"
     )
     return subprocess.Popen(
@@ -402,3 +400,28 @@ def test_many_places_keep_few_in_memory(tmp_path: Path) -> None:
         for number in range(70):
             assert folder.append(Place(V1.folder, f"n{number}", ".csv", False), b"1\n")
     assert sum(text.count(b"1") for text in _files(tmp_path).values()) == 140
+
+
+def test_files_that_have_not_been_written_to_for_too_long_are_removed(tmp_path: Path) -> None:
+    clock = Clock()
+    folder = DataFolder(tmp_path, max_age_days=2, clock=clock, monotonic=clock)
+    assert folder.append(V1, b"old\n")
+    (old,) = tmp_path.rglob("*.csv")
+    os.utime(old, (NOON, NOON))
+    clock.now_s += 86_400
+    assert folder.append(V1, b"later\n")
+    (later,) = set(tmp_path.rglob("*.csv")) - {old}
+    os.utime(later, (clock.now_s, clock.now_s))
+    clock.now_s += 86_401
+    assert folder.append(V1, b"now\n")
+    assert not old.parent.exists()
+    assert later.read_bytes() == b"later\n"
+    assert sorted(_files(tmp_path).values()) == [b"later\n", b"now\n"]
+    assert int((tmp_path / COUNT_FILE).read_bytes()) == 2 * 4096
+
+
+def test_the_age_is_a_number_of_days(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = {"EDGEPACK_DATA_PATH": str(tmp_path), "EDGEPACK_DATA_MAX_AGE_DAYS": "7"}
+    assert data_folder(folder) is data_folder(folder)
+    data_folder({**folder, "EDGEPACK_DATA_MAX_AGE_DAYS": "a week"})
+    assert "EDGEPACK_DATA_MAX_AGE_DAYS is no number of days" in caplog.text

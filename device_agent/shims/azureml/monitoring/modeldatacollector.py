@@ -22,7 +22,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from device_agent.collected_data import Place, csv_place, data_folder, warn_once
+from device_agent.collected_data import data_folder, warn_once
+from device_agent.collected_place import Place, csv_place
 
 _DESIGNATIONS = ("inputs", "predictions", "labels", "signals", "general")
 _NO_WORKSPACE = "default/default/default"

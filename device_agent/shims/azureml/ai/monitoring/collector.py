@@ -28,11 +28,11 @@ from pathlib import Path
 from typing import Any
 
 from device_agent import __version__
-from device_agent.collected_data import data_folder, json_place, warn_once
+from device_agent.collected_data import data_folder, warn_once
+from device_agent.collected_place import device_place
 
 from .context import get_context, get_context_wrapper
 
-_INSTANCE = uuid.uuid4().hex
 _MODEL_VERSION = "default"
 _LOG = logging.getLogger("azmlinfsrv")
 
@@ -57,12 +57,7 @@ class Collector:
         self._folder = data_folder(os.environ)
         try:
             self._collection = _collection(name)
-            self._place = json_place(
-                endpoint=os.environ.get("IOTEDGE_DEVICEID", ""),
-                deployment=os.environ.get("IOTEDGE_MODULEID") or os.environ.get("SERVICE_NAME", ""),
-                collection=str(name).lower(),
-                instance=_INSTANCE,
-            )
+            self._place = device_place(os.environ, str(name).lower())
         except Exception as error:  # noqa: BLE001 - collection never stops a script
             self._collection = _Collection(f"the settings of data collection are wrong: {type(error).__name__}")
         if self._collection.refusal:
