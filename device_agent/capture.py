@@ -6,7 +6,7 @@ Each is one line of JSON in `device_agent.collected_data`'s folder, below `model
 
 - Bodies that are JSON stand there as JSON. Others are text, or base64 where they are not UTF-8, and those longer than
   EDGEPACK_CAPTURE_BODY_BYTES are left out: `request_encoding` and `response_encoding` say text, base64 or left_out.
-- `id` is the request's id, of a message its correlation id. Headers are not kept: they hold keys. What the agent itself
+- `id` is the id of the request, of a message that of its result. Headers are not kept: they hold keys. What the agent itself
   refuses, without the script, is not kept.
 - The caller never waits: a thread writes. What it cannot keep up with, and what the disk does not take, is counted as
   lost.
