@@ -10,6 +10,7 @@ from edgepack.cli.base_options import BaseOptions, base_options, check_base
 from edgepack.cli.build_check import check_samples
 from edgepack.cli.build_steps import BuildSteps, check_steps, signing_key, step_options, take_steps
 from edgepack.cli.builder_choice import builder_options, chosen_builder, chosen_compression
+from edgepack.cli.platform_option import platforms_option
 from edgepack.cli.session import Session, pass_session
 from edgepack.workspace_folder import find_project
 
@@ -23,11 +24,7 @@ from edgepack.workspace_folder import find_project
     type=click.Path(path_type=Path),
     help="Inference configuration: entry script and conda file.",
 )
-@click.option(
-    "--platform",
-    metavar="LIST",
-    help="Platforms, separated by commas: linux/amd64,linux/arm64 (default), linux/arm/v7.",
-)
+@platforms_option("Platforms, separated by commas: linux/amd64,linux/arm64 (default), linux/arm/v7.")
 @click.option("-t", "--tag", "image", metavar="REF", help="Name of the image: REGISTRY/NAME:TAG.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Where to write. Default: dist.")
 @base_options
@@ -57,7 +54,7 @@ def build_command(
     /,
     models: tuple[str, ...],
     inference_config: Path | None,
-    platform: str | None,
+    platforms: list[str] | None,
     image: str | None,
     output: Path | None,
     base: str | None,
@@ -92,7 +89,6 @@ def build_command(
     here = Path.cwd()
     named = bool(models or inference_config)
     folder = here if named else find_project(here) or here
-    platforms = None if platform is None else [part.strip() for part in platform.split(",") if part.strip()]
     output = output or folder / "dist"
     options = BuildOptions(
         models, inference_config, platforms, image, base, output, session.workspace, dockerfile, excluded

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from edgepack.cli.platform_option import platforms_option
 from edgepack.cli.service_options import (
     Command,
     DeployOptions,
@@ -66,7 +67,7 @@ def _az_options(command: Command) -> Command:
 @click.option("--secondary-key", "--ks", hidden=True)
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="iot: where to write; dist.")
 @click.option("-t", "--image", metavar="REF", help="iot: name of the image: REGISTRY/NAME:TAG.")
-@click.option("--platform", metavar="LIST", help="iot: platforms. Default: linux/amd64,linux/arm64.")
+@platforms_option("iot: platforms. Default: linux/amd64,linux/arm64.")
 @_az_options
 @pass_session
 def deploy_command(
@@ -81,7 +82,7 @@ def deploy_command(
     secondary_key: str | None,
     output: Path | None,
     image: str | None,
-    platform: str | None,
+    platforms: list[str] | None,
     **given: Any,
 ) -> None:
     """Deploy registered models as a service on this machine, or as a module of IoT Edge, as the files say."""
@@ -108,10 +109,10 @@ def deploy_command(
                     name.removesuffix("_s").replace("_", "-").replace("properties", "property").replace("tags", "tag")
                 )
                 session.warn(f"--{flag} is ignored: it is for a service on this machine, and computeType is iot")
-        _build_for_edge(session, options, deployment, config, output, image, platform)
+        _build_for_edge(session, options, deployment, config, output, image, platforms)
         return
     local = local_only(deployment, str(options.deployment_config))
-    if (output, image, platform) != (None, None, None):
+    if (output, image, platforms) != (None, None, None):
         raise click.UsageError("-o, -t and --platform are for deployments of computeType iot.")
     request = service_request(options, local, config, _given_keys(primary_key, secondary_key))
     deploy_here(session, options, request)
@@ -124,14 +125,13 @@ def _build_for_edge(
     config: "Path | Mapping[str, Any] | None",
     output: Path | None,
     image: str | None,
-    platform: str | None,
+    platforms: list[str] | None,
 ) -> None:
     from edgepack import build as verb
     from edgepack.edge_assembly import edge_assembly
     from edgepack.project import BuildOptions
 
     output = output or Path("dist")
-    platforms = None if platform is None else [part.strip() for part in platform.split(",") if part.strip()]
     build_options = BuildOptions(
         models=options.models,
         inference_config=config if isinstance(config, Path) else None,

@@ -45,3 +45,10 @@ def test_a_check_without_a_request(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize("option", ["--check-tolerance", "--check-timeout"])
 def test_numbers_below_nothing(run: Run, option: str) -> None:
     assert run("build", "--check", option, "-1").code == 2
+
+
+def test_platforms_between_commas_and_by_the_option_again(run: Run) -> None:
+    refused = run("build", "--platform", "linux/mips", "--platform", "linux/arm64, linux/s390x")
+    assert refused.code == 2
+    assert "linux/mips" in refused.err
+    assert "linux/s390x" in refused.err
