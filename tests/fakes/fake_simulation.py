@@ -36,6 +36,7 @@ class FakeSimulation:
         self.hangs = False
         self.raw: bytes | None = None
         self.on_snapshot: Callable[[], None] = lambda: None
+        self._never = asyncio.Event()  # kept: a task that waits for what nobody else knows is garbage
         self._loop = LoopThread()
         self._server: asyncio.Server | None = None
 
@@ -73,7 +74,7 @@ class FakeSimulation:
         try:
             while line := await reader.readline():
                 if self.hangs:
-                    await asyncio.Event().wait()
+                    await self._never.wait()
                 writer.write(self.raw if self.raw is not None else self._answer(line))
                 await writer.drain()
         except (ConnectionError, asyncio.CancelledError):
