@@ -38,6 +38,7 @@ async def end_other_tasks() -> None:
     quiet_turns = 0
     while quiet_turns < 5:
         others = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.sleep(0)  # a task that is cancelled before it has begun cleans up nothing
         for task in others:
             task.cancel()
         if others:
