@@ -6,8 +6,8 @@ Each is one line of JSON in `device_agent.collected_data`'s folder, below `model
 
 - Bodies that are JSON stand there as JSON. Others are text, or base64 where they are not UTF-8, and those longer than
   EDGEPACK_CAPTURE_BODY_BYTES are left out: `request_encoding` and `response_encoding` say text, base64 or left_out.
-- `id` is the id of the request, of a message that of its result. Headers are not kept: they hold keys. What the agent itself
-  refuses, without the script, is not kept.
+- `id` is the id of the request, of a message that of its result. Headers are not kept: they hold keys. What the agent
+  itself refuses, without the script, is not kept.
 - The caller never waits: a thread writes. What it cannot keep up with, and what the disk does not take, is counted as
   lost.
 """
@@ -21,9 +21,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from device_agent.around_scorer import AroundScorer
 from device_agent.collected_data import DataFolder
 from device_agent.collected_place import Place
-from device_agent.scorer import Scorer, ScoringRequest, ScoringResult, ScriptDescription, Ticket, is_refusal
+from device_agent.scorer import Scorer, ScoringRequest, ScoringResult, Ticket, is_refusal
 
 _MOST_WAITING_BYTES = 16 * 1024 * 1024
 _MOST_WAITING = 4096
@@ -40,35 +41,12 @@ class Captured(NamedTuple):
     result: ScoringResult
 
 
-class CapturingScorer:
-    """Implements Scorer. The script belongs to whoever made `scorer`: it is neither started nor closed here."""
+class CapturingScorer(AroundScorer):
+    """Implements Scorer."""
 
     def __init__(self, scorer: Scorer, capture: "Capture") -> None:
-        self._scorer = scorer
+        super().__init__(scorer)
         self._capture = capture
-
-    @property
-    def not_ready_reason(self) -> str:
-        """See Scorer."""
-        return self._scorer.not_ready_reason
-
-    @property
-    def has_been_ready(self) -> bool:
-        """See Scorer."""
-        return self._scorer.has_been_ready
-
-    @property
-    def description(self) -> ScriptDescription:
-        """See Scorer."""
-        return self._scorer.description
-
-    async def start(self) -> None:
-        """See Scorer."""
-        await self._scorer.start()
-
-    async def close(self, grace_s: float = 0.0) -> None:
-        """See Scorer."""
-        await self._scorer.close(grace_s)
 
     def submit(self, request: ScoringRequest, answer: Callable[[ScoringResult], None]) -> Ticket:
         """See Scorer."""

@@ -6,16 +6,17 @@ one whose result cannot be kept now gets 503 with Retry-After. Answers other tha
 
 from collections.abc import Callable
 
+from device_agent.around_scorer import AroundScorer
 from device_agent.messages.buffer.interface import Refusal
 from device_agent.messages.message import Message, Stored
 from device_agent.messages.message_road import Store, never
 from device_agent.messages.results import result_messages
 from device_agent.messages.settings import MessageSettings
-from device_agent.scorer import Scorer, ScoringRequest, ScoringResult, ScriptDescription, Ticket, message_result, refuse
+from device_agent.scorer import Scorer, ScoringRequest, ScoringResult, Ticket, message_result, refuse
 
 
-class ForwardingScorer:
-    """Implements Scorer. The script itself belongs to whoever made `scorer`: it is neither started nor closed here."""
+class ForwardingScorer(AroundScorer):
+    """Implements Scorer."""
 
     def __init__(
         self,
@@ -27,35 +28,12 @@ class ForwardingScorer:
         refusal: Callable[[Message], str],
         refused: Callable[[Refusal], None],
     ) -> None:
-        self._scorer = scorer
+        super().__init__(scorer)
         self._store = store
         self._settings = settings
         self._new_id = new_id
         self._refusal = refusal
         self._refused = refused
-
-    @property
-    def not_ready_reason(self) -> str:
-        """See Scorer."""
-        return self._scorer.not_ready_reason
-
-    @property
-    def has_been_ready(self) -> bool:
-        """See Scorer."""
-        return self._scorer.has_been_ready
-
-    @property
-    def description(self) -> ScriptDescription:
-        """See Scorer."""
-        return self._scorer.description
-
-    async def start(self) -> None:
-        """See Scorer."""
-        await self._scorer.start()
-
-    async def close(self, grace_s: float = 0.0) -> None:
-        """See Scorer."""
-        await self._scorer.close(grace_s)
 
     def submit(self, request: ScoringRequest, answer: Callable[[ScoringResult], None]) -> Ticket:
         """See Scorer."""
