@@ -2,7 +2,7 @@
 
 A baseline is JSON, made by `edgepack drift baseline`:
 
-    {"edgepack_drift": 1, "rows": 5000, "threshold": 0.2, "features": [
+    {"edgepack_drift": 1, "rows": 5000, "threshold": 0.2, "part": "request", "field": "", "features": [
       {"name": "petal length", "kind": "number", "edges": [1.4, 1.5, ...], "shares": [0.1, 0.1, ...],
        "missing": 0.0, "count": 5000, "quantile": 21.67},
       {"name": "colour", "kind": "category", "categories": ["red", "blue"], "shares": [0.6, 0.3, 0.1], ...}]}
@@ -26,6 +26,13 @@ from typing import Any, NamedTuple
 FLOOR = 1e-4
 """The least share of a bin: an empty bin would make the index infinite. Of few values, half a value is the least."""
 NUMBER, CATEGORY = "number", "category"
+REQUEST, RESPONSE = "request", "response"
+PSI = 0.2
+"""From this index on it is drift, unless a baseline says otherwise: a rule of thumb of the field."""
+MISSING_CHANGE = 0.05
+"""Of the share of missing values: a smaller change is not drift."""
+Z_99 = 2.5758
+"""Standard deviations that chance exceeds in one of a hundred cases, on either side."""
 FORMAT = "edgepack_drift"
 MOST_FEATURES = 1000
 MOST_BINS = 1000
@@ -44,17 +51,27 @@ class Feature(NamedTuple):
     categories: tuple[str, ...] = ()
 
     @property
+    def rows(self) -> float:
+        """How many rows it was made from, those with missing values too."""
+        return self.size / max(1e-9, 1.0 - self.missing)
+
+    @property
     def places(self) -> dict[str, int]:
         """The bin of each category."""
         return {category: place for place, category in enumerate(self.categories)}
 
 
 class Baseline(NamedTuple):
-    """The features of a baseline, its number of rows, and the PSI from which on it is drift."""
+    """The features of a baseline, its number of rows, and the PSI from which on it is drift.
+
+    `part` and `member` (in JSON `field`) say where such rows are in requests: see drift_rows.
+    """
 
     features: tuple[Feature, ...]
     rows: int
-    threshold: float = 0.2
+    threshold: float = PSI
+    part: str = REQUEST
+    member: str = ""
 
 
 def as_number(value: object) -> float | None:
@@ -109,6 +126,25 @@ def limit(feature: Feature, threshold: float, count: int) -> float:
     return max(threshold, feature.quantile * (1.0 / count + 1.0 / feature.size))
 
 
+def missing_has_changed(
+    before: float,
+    before_rows: float,
+    now: float,
+    now_rows: float,
+    threshold: float = MISSING_CHANGE,
+    sigmas: float = Z_99,
+) -> bool:
+    """Whether the share of missing values has changed by at least `threshold`, and by more than chance: `sigmas`
+    standard deviations of the difference of two proportions.
+    """
+    change = abs(now - before)
+    if change < threshold or not now_rows:
+        return False
+    pooled = (before * before_rows + now * now_rows) / (before_rows + now_rows)
+    spread = math.sqrt(pooled * (1.0 - pooled) * (1.0 / max(before_rows, 1.0) + 1.0 / now_rows))
+    return not spread or change >= sigmas * spread
+
+
 def baseline_document(baseline: Baseline) -> dict[str, Any]:
     """As JSON."""
     features = []
@@ -125,7 +161,8 @@ def baseline_document(baseline: Baseline) -> dict[str, Any]:
                 "quantile": feature.quantile,
             }
         )
-    return {FORMAT: 1, "rows": baseline.rows, "threshold": baseline.threshold, "features": features}
+    place = {"part": baseline.part, "field": baseline.member}
+    return {FORMAT: 1, "rows": baseline.rows, "threshold": baseline.threshold, **place, "features": features}
 
 
 def read_baseline(document: object, where: str) -> tuple[Baseline | None, list[str]]:
@@ -144,10 +181,13 @@ def read_baseline(document: object, where: str) -> tuple[Baseline | None, list[s
     rows, threshold = document.get("rows"), document.get("threshold")
     if not _is_number(rows, 1) or not _is_number(threshold, 0):
         problems.append(f"{where}: `rows` and `threshold` are numbers, at least 1 and 0")
+    part, member = document.get("part", REQUEST), document.get("field", "")
+    if part not in (REQUEST, RESPONSE) or not isinstance(member, str):
+        problems.append(f"{where}: `part` is {REQUEST} or {RESPONSE}, and `field` a text")
     if problems:
         return None, problems
     found = tuple(feature for feature in features if feature is not None)
-    return Baseline(found, int(document["rows"]), float(document["threshold"])), []
+    return Baseline(found, int(document["rows"]), float(document["threshold"]), part, member), []
 
 
 def _read_feature(given: object, where: str, problems: list[str]) -> Feature | None:

@@ -1,9 +1,11 @@
 """`edgepack drift` and `edgepack drift baseline`: is the data that a model gets now still what it was made for?"""
 
+import functools
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -31,28 +33,52 @@ def drift_command() -> None:
     """Whether data has changed, and baselines to compare with later."""
 
 
-def _reading_options(command: Any) -> Any:
+class _Wanted(NamedTuple):
+    """The options that both commands have. `part`, `member` and `psi` are None where they were not given."""
+
+    part: str | None
+    member: str | None
+    only: tuple[str, ...]
+    ignored: tuple[str, ...]
+    as_numbers: tuple[str, ...]
+    as_categories: tuple[str, ...]
+    psi: float | None
+    alpha: float
+
+
+def _with_wanted(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with these options, which it gets as one value, `wanted`."""
+
+    @functools.wraps(command)
+    def with_options(*arguments: Any, **options: Any) -> None:
+        wanted = _Wanted(**{name: options.pop(name) for name in _Wanted._fields})
+        command(*arguments, wanted=wanted, **options)
+
+    decorated: Any = with_options
     for option in (
-        click.option("--part", type=click.Choice(["request", "response"]), default="request", show_default=True,
-                     help="Of records of requests: what came in, or what the script answered."),
-        click.option("--field", "member", default="", metavar="NAME",
-                     help="Member of a body that holds the rows. Default: data, input_data, instances or inputs."),
+        click.option("--part", type=click.Choice(["request", "response"]),
+                     help="Of records of requests: what came in, or what the script answered. Default: request, or "
+                     "what a made baseline is of."),
+        click.option("--field", "member", metavar="NAME",
+                     help="Member of a body that holds the rows. Default: data, input_data, instances or inputs, or "
+                     "that of a made baseline."),
         click.option("--feature", "only", multiple=True, metavar="NAME", help="Only this one; may be given again."),
         click.option("--ignore", "ignored", multiple=True, metavar="NAME", help="Not this one; may be given again."),
         click.option("--numeric", "as_numbers", multiple=True, metavar="NAME", help="These values are numbers."),
         click.option("--categorical", "as_categories", multiple=True, metavar="NAME", help="These are categories."),
-        click.option("--psi", default=0.2, show_default=True, type=click.FloatRange(0), help="Drift from this PSI on."),
+        click.option("--psi", type=click.FloatRange(0),
+                     help="Drift from this PSI on. Default: 0.2, or that of a made baseline."),
         click.option("--alpha", default=0.01, show_default=True, type=click.FloatRange(0, 1, True, True),
                      help="Probability below which chance is ruled out."),
     ):  # fmt: skip
-        command = option(command)
-    return command
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]
 
 
 @drift_command.command("compare", hidden=True, cls=DefaultCommand)
 @click.option("--baseline", "baseline_path", required=True, type=_PATH, metavar="FILE", help="The data from before.")
 @click.option("--current", "current_path", required=True, type=_PATH, metavar="FILE", help="The data of now.")
-@_reading_options
+@_with_wanted
 @click.option("--ks", default=0.1, show_default=True, type=click.FloatRange(0, 1), help="Drift from this distance on.")
 @click.option("--wasserstein", default=0.25, show_default=True, type=click.FloatRange(0),
               help="Drift from this distance on, in standard deviations of the baseline.")  # fmt: skip
@@ -68,14 +94,7 @@ def compare_command(
     *,
     baseline_path: Path,
     current_path: Path,
-    part: str,
-    member: str,
-    only: tuple[str, ...],
-    ignored: tuple[str, ...],
-    as_numbers: tuple[str, ...],
-    as_categories: tuple[str, ...],
-    psi: float,
-    alpha: float,
+    wanted: _Wanted,
     ks: float,
     wasserstein: float,
     cramers_v: float,
@@ -89,6 +108,7 @@ def compare_command(
     baseline also what `edgepack drift baseline` has made.
     """
     _need_library()
+    from device_agent.drift_sketch import PSI, REQUEST
     from edgepack import __version__
     from edgepack.drift.comparing import Thresholds, compare_tables, compare_with_baseline
     from edgepack.drift.page import html_page
@@ -97,6 +117,9 @@ def compare_command(
     from edgepack.files import write_file
 
     made = read_baseline_file(baseline_path)
+    part = wanted.part or (made.part if made else REQUEST)
+    member = (made.member if made else "") if wanted.member is None else wanted.member
+    psi = (made.threshold if made else PSI) if wanted.psi is None else wanted.psi
     tables = []
     problems: list[str] = []
     for path in (current_path,) if made else (baseline_path, current_path):
@@ -105,9 +128,9 @@ def compare_command(
         except InputError as error:
             problems += error.problems
     InputError.raise_if_any(problems)
-    thresholds = Thresholds(psi, ks, wasserstein, cramers_v, missing, alpha)
-    names = choose_features(tables, only, ignored)
-    kinds = checked_kinds(names, as_numbers, as_categories)
+    thresholds = Thresholds(psi, ks, wasserstein, cramers_v, missing, wanted.alpha)
+    names = choose_features(tables, wanted.only, wanted.ignored)
+    kinds = checked_kinds(names, wanted.as_numbers, wanted.as_categories)
     if made:
         report = compare_with_baseline(made, str(baseline_path), tables[0], names, thresholds)
     else:
@@ -125,34 +148,29 @@ def compare_command(
 @drift_command.command("baseline")
 @click.argument("path", metavar="FILE", type=_PATH)
 @click.option("-o", "--output", type=_PATH, default=Path("drift-baseline.json"), show_default=True, metavar="FILE")
-@_reading_options
+@_with_wanted
 @pass_session
 def baseline_command(
     session: Session,
     *,
     path: Path,
     output: Path,
-    part: str,
-    member: str,
-    only: tuple[str, ...],
-    ignored: tuple[str, ...],
-    as_numbers: tuple[str, ...],
-    as_categories: tuple[str, ...],
-    psi: float,
-    alpha: float,
+    wanted: _Wanted,
 ) -> None:
     """Write the bins and shares of FILE's features, without its rows, for later comparisons."""
     _need_library()
-    from device_agent.drift_sketch import baseline_document
+    from device_agent.drift_sketch import PSI, REQUEST, baseline_document
     from edgepack.drift.reading import read_table
     from edgepack.drift.sketching import baseline_of
     from edgepack.drift.table import checked_kinds, choose_features
     from edgepack.files import write_file
 
+    part, member, psi = wanted.part or REQUEST, wanted.member or "", PSI if wanted.psi is None else wanted.psi
     table = read_table(path, part=part, member=member)
-    names = choose_features([table], only, ignored)
-    kinds = checked_kinds(names, as_numbers, as_categories)
-    baseline, notes = baseline_of(table, names, kinds, threshold=psi, alpha=alpha)
+    names = choose_features([table], wanted.only, wanted.ignored)
+    kinds = checked_kinds(names, wanted.as_numbers, wanted.as_categories)
+    baseline, notes = baseline_of(table, names, kinds, threshold=psi, alpha=wanted.alpha)
+    baseline = baseline._replace(part=part, member=member)
     for note in (*table.notes, *notes):
         session.warn(note)
     write_file(output, (json.dumps(baseline_document(baseline), indent=1, ensure_ascii=False) + "\n").encode())

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from device_agent.drift_sketch import CATEGORY, NUMBER, Baseline, Feature, bin_of, limit, psi
+from device_agent.drift_sketch import CATEGORY, NUMBER, Baseline, Feature, bin_of, limit, missing_has_changed, psi
 from edgepack.drift.sketching import sketch
 from edgepack.drift.table import Table, categories, is_free_text, kind_of, numbers
 
@@ -202,13 +202,9 @@ def _missing_reason(
     feature: Feature, before: Sequence[Any] | None, now: float, now_rows: int, thresholds: Thresholds
 ) -> str:
     """A share of missing values that has changed by more than the threshold and more than chance (two proportions)."""
-    change = now - feature.missing
-    if abs(change) < thresholds.missing:
-        return ""
-    rows = len(before) if before is not None else feature.size / max(1e-9, 1.0 - feature.missing)
-    pooled = (feature.missing * rows + now * now_rows) / (rows + now_rows)
-    spread = math.sqrt(pooled * (1.0 - pooled) * (1.0 / max(rows, 1.0) + 1.0 / now_rows))
-    if spread and abs(change) < float(stats.norm.isf(thresholds.alpha / 2.0)) * spread:
+    rows = len(before) if before is not None else feature.rows
+    sigmas = float(stats.norm.isf(thresholds.alpha / 2.0))
+    if not missing_has_changed(feature.missing, rows, now, now_rows, thresholds.missing, sigmas):
         return ""
     return f"missing {now:.1%}, before {feature.missing:.1%}"
 

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from device_agent.drift_rows import rows_of
-from device_agent.drift_sketch import FORMAT, Baseline, read_baseline
+from device_agent.drift_sketch import FORMAT, REQUEST, RESPONSE, Baseline, read_baseline
 from edgepack.drift.table import Table, table_of
 from edgepack.errors import InputError
 
-REQUEST, RESPONSE = "request", "response"
 SUFFIXES = (".csv", ".json", ".jsonl", ".ndjson", ".parquet")
 MISSING_TEXTS = frozenset(("", "na", "n/a", "nan", "null", "none"))
 """Texts of a CSV file that stand for no value, in lower case."""

@@ -223,6 +223,30 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     by_file = run.invoke(cli, ["--json", "drift", "--baseline", "drift-baseline.json", "--current", "now.csv"])
     (feature,) = json.loads(by_file.stdout)["features"]
     assert feature["psi"] == json.loads(failed.stdout)["features"][0]["psi"]
+    assert json.loads(by_file.stdout)["thresholds"]["psi"] == 0.2
     wrong = run.invoke(cli, [*both, "--ignore", "y", "--feature", "z"])
     assert isinstance(wrong.exception, InputError)
     assert len(wrong.exception.problems) == 2
+
+
+def test_a_made_baseline_knows_which_part_and_member_it_is_of_and_its_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    answers = [{"scores": [{"good": value}]} for value in normal(1)]
+    lines = (json.dumps({"status": 200, "request": {"data": [1]}, "response": answer}) for answer in answers)
+    Path("records.jsonl").write_text("\n".join(lines))
+    run = CliRunner()
+    made = run.invoke(
+        cli, ["drift", "baseline", "records.jsonl", "--part", "response", "--field", "scores", "--psi", "0.5"]
+    )
+    assert made.exit_code == 0
+    compared = run.invoke(cli, ["--json", "drift", "--baseline", "drift-baseline.json", "--current", "records.jsonl"])
+    report = json.loads(compared.stdout)
+    assert [feature["name"] for feature in report["features"]] == ["good"]
+    assert report["thresholds"]["psi"] == 0.5
+    document = json.loads(Path("drift-baseline.json").read_text())
+    assert (document["part"], document["field"]) == ("response", "scores")
+    assert read_baseline({**document, "part": "both"}, "f")[1] == [
+        "f: `part` is request or response, and `field` a text"
+    ]
