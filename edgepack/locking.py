@@ -21,7 +21,6 @@ from edgepack.project import Recipe
 from edgepack.resolve.lock import PlatformLock, Wheel, digest_inputs
 from edgepack.resolve.lock_file import encode_lock, parse_lock
 from edgepack.resolve.package_requests import PackageRequests, with_requirements
-from edgepack.served_model import ONNX_REQUIREMENTS
 
 
 def agent_requirements() -> tuple[str, ...]:
@@ -33,9 +32,8 @@ def agent_requirements() -> tuple[str, ...]:
 
 
 def all_requests(recipe: Recipe) -> PackageRequests:
-    """The recipe's packages together with the agent's, and ONNX Runtime where the agent serves the model itself."""
-    more = agent_requirements() + (() if recipe.script or recipe.entry_module else ONNX_REQUIREMENTS)
-    return with_requirements(recipe.requests, more)
+    """The recipe's packages together with the agent's."""
+    return with_requirements(recipe.requests, agent_requirements())
 
 
 def lock_path(recipe: Recipe, platform: Platform) -> Path:

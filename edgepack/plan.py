@@ -18,14 +18,12 @@ from edgepack.base.base_image import BaseLayer
 from edgepack.base.choice import FolderBase, RegistryBase, parse_base
 from edgepack.base.release import Release
 from edgepack.base.root import APP_ROOT, HOME, USER_ID
-from edgepack.errors import InputError
 from edgepack.layer_groups import model_layers, wheel_layers
 from edgepack.models.record import ModelFile, ModelRecord
 from edgepack.oci.image import RunConfig
 from edgepack.oci.platform import Platform
 from edgepack.project import Recipe, script_location
 from edgepack.resolve.lock import DEBIAN_INTERPRETER, PlatformLock, Wheel
-from edgepack.served_model import ONNX_MODULE
 
 PORT = 5001
 
@@ -136,20 +134,7 @@ class Material:
 def plan_build(
     recipe: Recipe, models: Sequence[ModelRecord], locks: Mapping[Platform, PlatformLock], material: Material
 ) -> BuildPlan:
-    """Everything the build will make.
-
-    Raises:
-        InputError: the models and the script do not go together.
-    """
-    alone = recipe.script is None and recipe.entry_module is None
-    if alone and (len(models) != 1 or models[0].framework != "Onnx"):
-        listing = ", ".join(f"{model.name}:{model.version} ({model.framework or 'no framework'})" for model in models)
-        raise InputError(
-            "no entry script: without one, exactly one model registered with `--model-framework Onnx` or `ScikitLearn` "
-            "can be served, or an MLflow folder; "
-            f"here: {listing or 'no model'}. "
-            "Name a script with `inference_config` or --ic"
-        )
+    """Everything the build will make of a recipe with a script or with a module of the agent as its entry."""
     return BuildPlan(
         tuple(
             ImagePlan(
@@ -244,9 +229,9 @@ def _run_config(recipe: Recipe, models: Sequence[ModelRecord], lock: PlatformLoc
         "ORT_DISABLE_TELEMETRY": "1",
         **recipe.variables,
     }
-    if recipe.script is None:
-        environment["EDGEPACK_ENTRY_MODULE"] = recipe.entry_module or ONNX_MODULE
-    else:
+    if recipe.entry_module is not None:
+        environment["EDGEPACK_ENTRY_MODULE"] = recipe.entry_module
+    if recipe.script is not None:
         environment.update(script_location(recipe.script, APP_ROOT)[1])
     labels = {
         **(lock.image.labels if lock.image else {}),

@@ -29,7 +29,7 @@ _NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything a build is asked for. `script` is None when a registered model is served as it is (`entry_module`)."""
+    """Everything a build is asked for. Without a `script`, a module of the agent serves the model (`entry_module`)."""
 
     name: str
     models: tuple[ModelReference, ...]
@@ -48,7 +48,7 @@ class Recipe:
     dockerfile: Path | None = None  # of the user's own, for an engine
     sample_folder: Path | None = None  # where a sample request may lie
     base_folder: Path = Path()  # where a relative `oci:FOLDER` of the base starts
-    entry_module: str | None = None  # of the agent, see `served_model`; None without a script: the one for ONNX
+    entry_module: str | None = None  # see `served_model`
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,35 +3,25 @@
 Source: MLflow's documentation of the model format, and folders of its versions 1 to 3.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from edgepack.errors import InputError
+from edgepack.models.mlflow_signature import MlflowSignature, parse_signature
 from edgepack.yaml_text import parse_yaml
 
 DESCRIPTION = "MLmodel"
 REQUIREMENTS = ("requirements.txt", "conda.yaml", "python_env.yaml")  # of the same packages, the plainest first
 EXAMPLES = ("serving_input_example.json", "input_example.json")
-_SCALARS = frozenset("boolean integer long float double string binary datetime".split())
-
-
-@dataclass(frozen=True, slots=True)
-class MlflowColumn:
-    """One input of a signature by columns: its name, MLflow's type, and whether it may be left out."""
-
-    name: str
-    type: str
-    required: bool
 
 
 @dataclass(frozen=True, slots=True)
 class MlflowModel:
-    """What an `MLmodel` says. `columns` are empty where the signature is by tensors, of other inputs, or missing."""
+    """What an `MLmodel` says."""
 
     flavors: Mapping[str, Mapping[str, Any]]
-    columns: tuple[MlflowColumn, ...] = ()
+    signature: MlflowSignature = field(default_factory=MlflowSignature)
     version: str | None = None
     run_id: str | None = None
     example: str | None = None
@@ -55,7 +45,7 @@ def parse_mlmodel(text: str, where: str) -> MlflowModel:
             f"{where}: has the flavors {', '.join(sorted(flavors))}, none of which Python can serve: log the model "
             "with a flavor that includes python_function"
         )
-    columns = _columns(document.get("signature"), where)
+    signature = parse_signature(document, where)
     example = document.get("saved_input_example_info")
     example = example if isinstance(example, dict) else {}
     version, run_id = (_text(document.get(key)) for key in ("mlflow_version", "run_id"))
@@ -63,7 +53,7 @@ def parse_mlmodel(text: str, where: str) -> MlflowModel:
     found = {"mlflow.flavor": main, "mlflow.version": version, "mlflow.run_id": run_id}
     return MlflowModel(
         flavors,
-        columns,
+        signature,
         version,
         run_id,
         _text(example.get("artifact_path")),
@@ -80,27 +70,6 @@ def framework_of(model: MlflowModel) -> tuple[str | None, str | None]:
     if "onnx" in model.flavors:
         return "Onnx", _text(model.flavors["onnx"].get("onnx_version"))
     return "Custom", None
-
-
-def _columns(signature: Any, where: str) -> tuple[MlflowColumn, ...]:
-    inputs = signature.get("inputs") if isinstance(signature, dict) else None
-    if inputs is None:
-        return ()
-    try:
-        listed = json.loads(inputs) if isinstance(inputs, str) else inputs
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{where}: signature.inputs is not JSON: {error}") from error
-    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
-        raise InputError(f"{where}: signature.inputs must be a list of columns or tensors")
-    named = [each for each in listed if isinstance(each.get("name"), str) and each.get("type") in _SCALARS]
-    if len(named) != len(listed):  # tensors, objects, arrays: the model takes them as they come
-        return ()
-    if len({each["name"] for each in named}) != len(named):
-        raise InputError(f"{where}: signature.inputs names a column twice")
-    return tuple(
-        MlflowColumn(each["name"], each["type"], bool(each.get("required", not each.get("optional", False))))
-        for each in named
-    )
 
 
 def _text(value: Any) -> str | None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edgepack.errors import DamagedDataError, InputError
+from edgepack.models.file_facts import with_file_facts
 from edgepack.models.naming import ModelReference, name_problems, nearest
 from edgepack.models.record import ModelFile, ModelRecord, RecordChange, changed
 from edgepack.models.request import FoundFiles, RegisterRequest, find_files
@@ -71,6 +72,7 @@ class ModelRegistry:
         found = find_files(request, self.workspace)
         with self._storage.change() as folder:
             staged = stage(found.all, folder, on_bytes)
+            request = with_file_facts(request, staged[: len(found.sources)])
             raise_if_changed(found.all, find_files(request, self.workspace).all)
             with self._storage.locked():
                 try:

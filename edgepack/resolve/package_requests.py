@@ -128,6 +128,36 @@ def with_requirements(requests: PackageRequests, more: Iterable[str]) -> Package
     return replace(requests, requirements=tuple(sorted(map(str, found.values()))))
 
 
+def joined(requests: PackageRequests, more: PackageRequests) -> PackageRequests:
+    """What two environments ask for together; where only one can count (`python`, `folder`), it is the first's."""
+    return replace(
+        with_requirements(requests, more.requirements),
+        from_conda=requests.from_conda | more.from_conda,
+        options=(*requests.options, *(option for option in more.options if option not in requests.options)),
+        python=requests.python or more.python,
+        system=tuple(sorted({*requests.system, *more.system})),
+        constraints=tuple(sorted({*requests.constraints, *more.constraints})),
+        hashes=tuple(sorted({*requests.hashes, *more.hashes})),
+        variables=tuple(sorted((dict(more.variables) | dict(requests.variables)).items())),
+    )
+
+
+def without(requests: PackageRequests, names: Iterable[str]) -> PackageRequests:
+    """`requests` without the packages of these canonical names."""
+    left_out = set(names)
+    kept = (text for text in requests.requirements if canonicalize_name(Requirement(text).name) not in left_out)
+    return replace(requests, requirements=tuple(kept))
+
+
+def specifier_of(requests: PackageRequests, name: str) -> str | None:
+    """Which versions of the package of this canonical name, such as `==1.2`, are asked for; None: it is not."""
+    for text in requests.requirements:
+        requirement = Requirement(text)
+        if canonicalize_name(requirement.name) == name:
+            return str(requirement.specifier)
+    return None
+
+
 def _combine(
     found: dict[tuple[str, str], Requirement], requirement: Requirement, problem: Callable[[str], None]
 ) -> None:

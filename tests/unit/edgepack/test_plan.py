@@ -4,10 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from edgepack.base.apt import DebPackage
-from edgepack.errors import InputError
 from edgepack.layer_groups import GROUP_BYTES, MOST_MODEL_LAYERS, MOST_PACKAGE_LAYERS
 from edgepack.models.record import ModelFile, ModelRecord
 from edgepack.oci.platform import AMD64, ARM64, Platform
@@ -267,20 +264,12 @@ def test_a_layer_of_several_packages_is_made_of_theirs() -> None:
     assert alone.images[0].layers[1].key == small.parts[0].key  # so it is found wherever it goes
 
 
-def test_a_model_alone_is_served_if_it_is_onnx() -> None:
-    bare = replace(RECIPE, script=None)
-    found = plan(bare, [model(framework="Onnx")])
+def test_a_module_of_the_agent_is_the_entry_where_there_is_no_script() -> None:
+    found = plan(replace(RECIPE, script=None, entry_module="device_agent.onnx_script"))
     assert titles(found)[-2:] == ["model: iris:1 model.bin", "agent: device_agent 0.1"]
-    assert found.images[0].run.environment["EDGEPACK_ENTRY_MODULE"] == "device_agent.onnx_script"
-    for models, shown in (
-        ([], "here: no model"),
-        ([model()], "here: iris:1 (no framework)"),
-        ([model(framework="ScikitLearn")], "here: iris:1 (ScikitLearn)"),
-        ([model(framework="Onnx"), model("b", framework="Onnx")], "here: iris:1 (Onnx), b:1 (Onnx)"),
-    ):
-        with pytest.raises(InputError, match="no entry script") as caught:
-            plan(bare, models)
-        assert shown in str(caught.value)
+    environment = found.images[0].run.environment
+    assert environment["EDGEPACK_ENTRY_MODULE"] == "device_agent.onnx_script"
+    assert "AZUREML_ENTRY_SCRIPT" not in environment
 
 
 def test_what_the_engine_is_to_run() -> None:

@@ -6,16 +6,19 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 from sklearn.linear_model import LogisticRegression
 
 from edgepack.errors import InputError
+from edgepack.models.record import ModelRecord
 from edgepack.models.registry import ModelRegistry
 from edgepack.models.request import RegisterRequest
 from edgepack.project import Recipe
+from edgepack.resolve.package_requests import PackageRequests
 from edgepack.served_model import served
-from tests.unit.edgepack.test_plan import RECIPE
+from tests.unit.edgepack.test_plan import RECIPE, model
 
 BARE = replace(RECIPE, script=None)
 MLMODEL = 'flavors: {flavors}\nsignature: {{inputs: \'[{{"name": "a", "type": "double"}}]\'}}\nmlflow_version: 2.9.1\n'
@@ -94,6 +97,72 @@ def test_an_mlflow_folder_of_onnx_is_served_by_onnxruntime(tmp_path: Path) -> No
 def test_a_named_file_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"model\.pkl, which the model does not hold"):
         recipe_for(tmp_path, {"MLmodel": MLMODEL.format(flavors="{sklearn: {pickled_model: model.pkl}}")})
+
+
+@pytest.mark.parametrize("flavor", ["lightgbm", "xgboost"])
+def test_params_tensors_and_method_are_told(tmp_path: Path, flavor: str) -> None:
+    inputs = [{"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, 2]}}]
+    params = [{"name": "n", "type": "long", "default": 3, "shape": None}]
+    signature = f"signature: {{inputs: '{json.dumps(inputs)}', params: '{json.dumps(params)}'}}\n"
+    flavors = f"flavors: {{{flavor}: {{}}, python_function: {{loader_module: mlflow.{flavor}}}}}\n"
+    told = json.loads(recipe_for(tmp_path, {"MLmodel": flavors + signature}).variables["EDGEPACK_SERVED_MODEL"])
+    assert told == {
+        "loader": "pyfunc",
+        "path": "m",
+        "inputs": [],
+        "tensors": [{"name": None, "dtype": "float32", "shape": [-1, 2]}],
+        "params": [{"name": "n", "type": "long", "default": 3, "is_list": False}],
+    }
+    sklearn = "flavors: {sklearn: {pickled_model: m.pkl}, python_function: {predict_fn: predict_proba}}\n"
+    recipe = recipe_for(tmp_path / "other", {"MLmodel": sklearn, "m.pkl": ""})
+    assert json.loads(recipe.variables["EDGEPACK_SERVED_MODEL"])["method"] == "predict_proba"
+
+
+def test_what_the_file_says_is_kept_when_it_is_registered(tmp_path: Path) -> None:
+    model = LogisticRegression().fit(pd.DataFrame({"a": [0.0, 1.0]}), [0, 1])
+    joblib.dump(model, tmp_path / "iris.joblib")
+    registry = ModelRegistry(tmp_path / "workspace")
+    record = registry.register(RegisterRequest("m", tmp_path / "iris.joblib", framework="ScikitLearn"))
+    assert (record.framework_version, record.properties) == (sklearn.__version__, {"sklearn.column_names": "true"})
+    asked = served(BARE, [record], registry).requests
+    former = replace(record, framework_version=None, properties={})  # as registered before facts were kept
+    assert served(BARE, [former], registry).requests == asked
+    assert "pandas" in asked.requirements
+    registry.file_path(record.files[0]).unlink()
+    assert served(BARE, [record], registry).requests == asked  # the file is not read again
+
+
+def test_packages_of_an_environment_without_a_script_come_along(tmp_path: Path) -> None:
+    files = {"MLmodel": "flavors: {python_function: {}}\n", "conda.yaml": "dependencies: [{pip: [mlflow==2.9.1]}]"}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    registry = ModelRegistry(tmp_path / "workspace")
+    record = registry.register(RegisterRequest("m", tmp_path))
+    asking = replace(BARE, requests=PackageRequests(("tabulate==0.9.0",)))
+    assert {"tabulate==0.9.0", "mlflow-skinny==2.9.1"} <= set(served(asking, [record], registry).requests.requirements)
+    assert served(BARE, [record], registry).environment_file == f"model m:1, {tmp_path.name}/conda.yaml"
+
+
+def test_an_onnx_file_is_served_by_onnxruntime(tmp_path: Path) -> None:
+    recipe = served(BARE, [model(framework="Onnx")], ModelRegistry(tmp_path))
+    assert recipe.entry_module == "device_agent.onnx_script"
+    assert set(recipe.requests.requirements) == {"onnxruntime>=1.20", "numpy>=1.26"}
+    assert "EDGEPACK_SERVED_MODEL" not in recipe.variables
+    assert served(recipe, [], ModelRegistry(tmp_path)) is recipe
+
+
+@pytest.mark.parametrize(
+    ("models", "shown"),
+    [
+        ([], "here: no model"),
+        ([model()], "here: iris:1 (no framework)"),
+        ([model(framework="Onnx"), model("b", framework="Onnx")], "here: iris:1 (Onnx), b:1 (Onnx)"),
+    ],
+)
+def test_models_that_need_a_script(tmp_path: Path, models: list[ModelRecord], shown: str) -> None:
+    with pytest.raises(InputError, match="no entry script") as caught:
+        served(BARE, models, ModelRegistry(tmp_path))
+    assert shown in str(caught.value)
 
 
 def test_a_script_wins(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """MLflow folders as they are written by MLflow 1 to 3, and what a pickle says of itself."""
 
+import bz2
 import gzip
 import io
 import json
+import lzma
 import pickle
 import zlib
 from pathlib import Path
@@ -32,7 +34,7 @@ signature:
 
 def test_what_a_description_says() -> None:
     model = parse_mlmodel(TEXT, "MLmodel")
-    assert [(each.name, each.type, each.required) for each in model.columns] == [
+    assert [(each.name, each.type, each.required) for each in model.signature.columns] == [
         ("a", "double", True),
         ("b", "string", False),
     ]
@@ -55,11 +57,6 @@ def test_what_is_no_description(text: str, said: str) -> None:
     assert said in str(caught.value)
 
 
-def test_tensors_are_no_columns() -> None:
-    inputs = '[{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 4]}}]'
-    assert parse_mlmodel(f"flavors: {{python_function: {{}}}}\nsignature: {{inputs: '{inputs}'}}\n", "").columns == ()
-
-
 def test_the_example_becomes_a_request(tmp_path: Path) -> None:
     (tmp_path / "MLmodel").write_text(TEXT)
     (tmp_path / "input_example.json").write_text('{"columns": ["a", "b"], "data": [[1.0, "x"]]}')
@@ -74,8 +71,12 @@ def test_a_folder_without_a_description_is_named(tmp_path: Path) -> None:
         pass
 
 
+def _lzma_alone(content: bytes) -> bytes:
+    return lzma.compress(content, lzma.FORMAT_ALONE)
+
+
 @pytest.mark.parametrize("protocol", [2, 4])
-@pytest.mark.parametrize("packed", [bytes, gzip.compress, zlib.compress])
+@pytest.mark.parametrize("packed", [bytes, gzip.compress, zlib.compress, bz2.compress, lzma.compress, _lzma_alone])
 def test_a_pickle_says_what_wrote_it(protocol: int, packed: object) -> None:
     import sklearn
 
