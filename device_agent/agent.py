@@ -21,6 +21,7 @@ from device_agent.script_process import ScriptProcess, start_process, worker_env
 from device_agent.settings import VARIABLES, Settings
 
 if TYPE_CHECKING:
+    from device_agent.drift_sketch import Baseline
     from device_agent.messages.start import MessageSide
 
 OF_THE_AGENT_ONLY = frozenset(
@@ -55,19 +56,36 @@ def run_agent(settings: Settings, environment: Mapping[str, str], notes: Sequenc
             signal.signal(number, _end_early)
         for warning in misspelt_variables(environment):
             _LOG.warning("%s", warning)
+        baselines = open_baselines(settings)
         messages = open_messages(settings, environment)
         environment = child_environment(settings, environment)
         processes = start_processes(settings.workers, environment, log_descriptor)
 
         from device_agent.serving import Start, serve  # imports the event loop, which takes its time
 
-        start = Start(settings, environment, listeners, processes, lines, log_descriptor, keys, user_swagger, messages)
+        start = Start(
+            settings, environment, listeners, processes, lines, log_descriptor, keys, user_swagger, messages, baselines
+        )
         return serve(start)
 
 
 def _end_early(*_: object) -> NoReturn:
     """Until the event loop takes the signals, there is nothing to finish; the script's processes end with this one."""
     os._exit(0)
+
+
+def open_baselines(settings: Settings) -> "Sequence[Baseline]":
+    """What is watched for drift. Raises SettingsError."""
+    if settings.drift_baseline is None:
+        return ()
+    from device_agent.drift_baselines import read_baselines
+
+    folders = [settings.app_root]
+    if settings.source_directory is not None:
+        folders.append(os.path.join(settings.app_root, settings.source_directory))  # noqa: PTH118 - as the script does
+    if settings.model_dir is not None:
+        folders.append(settings.model_dir)
+    return read_baselines(settings.drift_baseline, folders)
 
 
 def open_messages(settings: Settings, environment: Mapping[str, str]) -> "MessageSide | None":

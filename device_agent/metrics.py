@@ -5,7 +5,7 @@ A class of our own for so little because the client library costs more here than
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -21,7 +21,9 @@ class Metrics:
         self._buckets = [0] * (len(BUCKETS_S) + 1)
         self._scoring_s = 0.0
         self._watched: list[tuple[str, str, str, Callable[[], float]]] = []
-        self._watched_each: list[tuple[str, str, str, Callable[[], Mapping[str, float]]]] = []
+        self._watched_each: list[
+            tuple[str, str, str, Sequence[str], Callable[[], Mapping[tuple[str, ...], float]]]
+        ] = []
         self.script_errors = 0
 
     def count_request(self, route: str, status: int) -> None:
@@ -44,9 +46,17 @@ class Metrics:
         """A figure that is read when it is asked for; one that `counts` only ever grows, and ends in _total."""
         self._watched.append((name, text, "counter" if counts else "gauge", read))
 
-    def watch_each(self, name: str, text: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
-        """Figures that only grow, one for each value of a label."""
-        self._watched_each.append((name, text, label, read))
+    def watch_each(
+        self,
+        name: str,
+        text: str,
+        labels: Sequence[str],
+        read: Callable[[], Mapping[tuple[str, ...], float]],
+        *,
+        counts: bool = False,
+    ) -> None:
+        """The same for figures by the values of labels."""
+        self._watched_each.append((name, text, "counter" if counts else "gauge", labels, read))
 
     def text(self) -> bytes:
         """All figures."""
@@ -73,10 +83,11 @@ class Metrics:
         for name, text, kind, read in self._watched:
             yield from _head(name, text, kind)
             yield f"{name} {read()!r}"
-        for name, text, label, read_each in self._watched_each:
-            yield from _head(name, text, "counter")
-            for value, figure in read_each().items():
-                yield f'{name}{{{label}="{value.translate(_ESCAPES)}"}} {figure!r}'
+        for name, text, kind, labels, read_each in self._watched_each:
+            yield from _head(name, text, kind)
+            for values, figure in read_each().items():
+                pairs = (f'{label}="{value.translate(_ESCAPES)}"' for label, value in zip(labels, values, strict=True))
+                yield f"{name}{{{','.join(pairs)}}} {figure!r}"
 
 
 def _head(name: str, text: str, kind: str) -> Iterator[str]:

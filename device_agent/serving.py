@@ -29,12 +29,13 @@ from device_agent.http_server import HttpServer
 from device_agent.listening import describe_address
 from device_agent.log_lines import LineLog
 from device_agent.metrics import Metrics
+from device_agent.monitoring import Monitoring
 from device_agent.scorer import Scorer, ScriptSource
 from device_agent.script_process import ScriptProcess
 from device_agent.settings import Settings
 
 if TYPE_CHECKING:
-    from device_agent.capture import Capture
+    from device_agent.drift_sketch import Baseline
     from device_agent.messages.start import MessageSide
     from device_agent.telemetry import Telemetry
 
@@ -59,6 +60,7 @@ class Start(NamedTuple):
     keys: AccessKeys | None
     user_swagger: Mapping[str, bytes]
     messages: "MessageSide | None"
+    baselines: "Sequence[Baseline]" = ()
 
 
 def serve(start: Start) -> int:
@@ -97,18 +99,13 @@ async def _serve(start: Start) -> int:
     starting = asyncio.create_task(scorer.start(start.processes))
     telemetry = _start_telemetry(settings, start.environment)
     metrics = Metrics(__version__)
-    capture = _start_capture(settings, start.environment, metrics)
-    way: Scorer = scorer
-    if capture is not None:
-        from device_agent.capture import CapturingScorer
-
-        way = CapturingScorer(scorer, capture)
-    module = side.join(scorer, way, metrics) if side is not None else None
+    monitoring = Monitoring(scorer, settings, start.environment, start.baselines, metrics)
+    module = side.join(scorer, monitoring, metrics) if side is not None else None
     application, server = _http_server(
         start,
         metrics,
         scorer,
-        module.forwarding() if module is not None else way,
+        module.forwarding() if module is not None else monitoring.way,
         telemetry,
         _request_log(source, start.log_descriptor),
     )
@@ -141,8 +138,7 @@ async def _serve(start: Start) -> int:
             await side.close()
         await scorer.close(SCRIPT_GRACE_S if application.requests_under_way == 0 else 0.0)
         await server.close(_LAST_ANSWERS_S)
-        if capture is not None:
-            capture.close()
+        monitoring.close()
         if telemetry is not None:
             telemetry.close()
         for task in (starting, stopping, reaping):
@@ -176,23 +172,6 @@ def _start_telemetry(settings: Settings, environment: Mapping[str, str]) -> "Tel
     from device_agent.telemetry import start_telemetry
 
     return start_telemetry(environment, settings.service_name, settings.service_version)
-
-
-def _start_capture(settings: Settings, environment: Mapping[str, str], metrics: Metrics) -> "Capture | None":
-    if not settings.capture_percent:
-        return None
-    from device_agent.capture import Capture
-    from device_agent.collected_data import data_folder
-    from device_agent.collected_place import device_place
-
-    place = device_place(environment, "requests")
-    percent, body_bytes = settings.capture_percent, settings.capture_body_bytes
-    capture = Capture(data_folder(environment), place, percent=percent, body_bytes=body_bytes)
-    name, text = "edgepack_captured_requests_total", "Requests kept with their answers."
-    metrics.watch(name, text, lambda: capture.kept, counts=True)
-    name, text = "edgepack_capture_lost_total", "Requests that were to be kept and could not be."
-    metrics.watch(name, text, lambda: capture.lost, counts=True)
-    return capture
 
 
 def _http_server(

@@ -36,6 +36,11 @@ names without the prefix EDGEPACK_ are the ones of Azure ML's inference server a
 
     EDGEPACK_CAPTURE_PERCENT     share of requests that are kept with their answers for monitoring (0: none), 0 to 100
     EDGEPACK_CAPTURE_BODY_BYTES  longest body that is kept (65536), 0 to 1048576
+    EDGEPACK_DRIFT_BASELINE      files made by `edgepack drift baseline`, with commas between: at most one of requests
+                                 and one of answers; relative paths start at the app root, the source directory, or
+                                 AZUREML_MODEL_DIR
+    EDGEPACK_DRIFT_WINDOW        rows that are judged together (1000), 100 to 1000000
+    EDGEPACK_DRIFT_COST_PERCENT  share of the time spent in run() that watching drift may take (1), 1 to 100
 
 The variables about messages are in messages.settings.
 """
@@ -63,6 +68,7 @@ VARIABLES = frozenset(
     EDGEPACK_MAX_HEADER_BYTES EDGEPACK_MAX_HELD_BYTES EDGEPACK_MAX_CONNECTIONS EDGEPACK_MAX_QUEUE
     EDGEPACK_QUEUE_WAIT_MS EDGEPACK_CLIENT_TIMEOUT_S
     EDGEPACK_CAPTURE_PERCENT EDGEPACK_CAPTURE_BODY_BYTES EDGEPACK_DATA_MAX_AGE_DAYS
+    EDGEPACK_DRIFT_BASELINE EDGEPACK_DRIFT_WINDOW EDGEPACK_DRIFT_COST_PERCENT
     EDGEPACK_DATA_PATH EDGEPACK_DATA_MAX_BYTES AML_MODEL_DC_STORAGE_ENABLED AML_MDC_STORAGE_ENABLED AML_MODEL_DC_DEBUG
     AML_MODEL_DC_BOUNDARY WORKSPACE_NAME HOSTNAME
     AML_APP_INSIGHTS_ENABLED AML_APP_INSIGHTS_KEY APP_INSIGHTS_LOG_RESPONSE_ENABLED WORKER_TIMEOUT WORKER_PRELOAD
@@ -124,6 +130,9 @@ class Settings(NamedTuple):
     log_level: str = "INFO"
     capture_percent: int = 0
     capture_body_bytes: int = 65536
+    drift_baseline: str | None = None
+    drift_window: int = 1000
+    drift_cost_percent: int = 1
     messages: MessageSettings = MessageSettings()
 
     @property
@@ -195,6 +204,9 @@ def parse_settings(environment: Mapping[str, str], command_line: CommandLine | N
         log_level=_parse_level(given, problems),
         capture_percent=parse_int(given, "EDGEPACK_CAPTURE_PERCENT", 0, 0, 100, problems),
         capture_body_bytes=parse_int(given, "EDGEPACK_CAPTURE_BODY_BYTES", 65536, 0, 2**20, problems),
+        drift_baseline=given.get("EDGEPACK_DRIFT_BASELINE"),
+        drift_window=parse_int(given, "EDGEPACK_DRIFT_WINDOW", 1000, 100, 1_000_000, problems),
+        drift_cost_percent=parse_int(given, "EDGEPACK_DRIFT_COST_PERCENT", 1, 1, 100, problems),
         messages=parse_message_settings(given, problems),
     )
     if problems:

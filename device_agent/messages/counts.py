@@ -79,4 +79,7 @@ def watch(
     ):
         metrics.watch(name, text, read_now)
     text = "Messages that were stored and not delivered, by reason."
-    metrics.watch_each("edgepack_messages_dropped_total", text, "reason", lambda: counts.dropped)
+    name = "edgepack_messages_dropped_total"
+    metrics.watch_each(
+        name, text, ("reason",), lambda: {(reason,): count for reason, count in counts.dropped.items()}, counts=True
+    )

@@ -27,7 +27,8 @@ from device_agent.messages.settings import MessageSettings
 from device_agent.messages.transport import Loss, Transport
 from device_agent.messages.twin_settings import apply_desired
 from device_agent.metrics import Metrics
-from device_agent.scorer import Scorer, ScoringResult
+from device_agent.monitoring import Monitoring
+from device_agent.scorer import ScoringResult
 
 _POLL_S = 0.02
 _CONFIRMATIONS_S = 1.0
@@ -49,10 +50,10 @@ class MessageModule:
         settings: MessageSettings,
         given: Mapping[str, str],
         models: Collection[tuple[str, str]],
-        way: Scorer | None = None,
+        monitoring: Monitoring,
     ) -> None:
         self.scorer = scorer
-        self._way = way or scorer
+        self._monitoring = monitoring
         self.settings = settings
         """Those in force."""
         self.counts = Counts()
@@ -65,6 +66,7 @@ class MessageModule:
         self._has_pump = False
         self._alarm: asyncio.TimerHandle | None = None
         self._reporter = Reporter(transport, self._loop, self.state_report)
+        monitoring.when_changed(self._reporter.changed)
         self._twin_report: dict[str, dict[str, str]] = {}
         self._is_refusing = False
         self._calls = MethodCalls(self, transport)
@@ -75,7 +77,7 @@ class MessageModule:
         self._store = store
         self._ids = ids
         self.road = MessageRoad(
-            self._way,
+            self._monitoring.way,
             store,
             settings=lambda: self.settings,
             acknowledge=self._transport.acknowledge,
@@ -100,7 +102,7 @@ class MessageModule:
     def forwarding(self) -> ForwardingScorer:
         """The scorer for HTTP, whose results may go upstream too."""
         return ForwardingScorer(
-            self._way,
+            self._monitoring.way,
             self._store,
             settings=lambda: self.settings,
             new_id=self._ids.new,
@@ -225,6 +227,7 @@ class MessageModule:
             "models": dict(self._models),
             "lastError": self._reporter.last_error,
             **report_figures(self._store.figures, self.counts, self.road),
+            **self._monitoring.report(),
             "settings": self._twin_report,
         }
 

@@ -19,7 +19,7 @@ from device_agent.messages.results import origins_of
 from device_agent.messages.settings import MessageSettings
 from device_agent.messages.transport import Transport
 from device_agent.metrics import Metrics
-from device_agent.scorer import Scorer
+from device_agent.monitoring import Monitoring
 
 _LOG = logging.getLogger("edgepack.agent")
 SWITCH_S = 0.0005
@@ -55,10 +55,10 @@ class MessageSide:
         if restored:
             _LOG.info("%d messages that were set aside are tried again", restored)
 
-    def join(self, scorer: ChildScorer, way: Scorer, metrics: Metrics) -> MessageModule:
-        """Start: from here on the module connects, receives and sends. `way` leads to `scorer`, or is it."""
+    def join(self, scorer: ChildScorer, monitoring: Monitoring, metrics: Metrics) -> MessageModule:
+        """Start: from here on the module connects, receives and sends."""
         sys.setswitchinterval(SWITCH_S)
-        module = MessageModule(scorer, self._transport, self._settings, self._given, self._models, way)
+        module = MessageModule(scorer, self._transport, self._settings, self._given, self._models, monitoring)
         self._module = module
         self._store = BufferThread(self._buffer, asyncio.get_running_loop(), module)
         module.open(self._store, metrics, self._ids)

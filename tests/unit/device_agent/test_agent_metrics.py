@@ -63,7 +63,8 @@ def test_what_is_counted_of_a_request_follows_from_its_result() -> None:
 
 def test_figures_with_a_label_are_counters() -> None:
     metrics = Metrics("1")
-    metrics.watch_each("dropped_total", "Dropped.", "reason", lambda: {"full": 2, 'a"b': 0})
+    metrics.watch_each("dropped_total", "Dropped.", ("reason",), lambda: {("full",): 2, ('a"b',): 0}, counts=True)
+    metrics.watch_each("psi", "Drift.", ("part", "feature"), lambda: {("request", "a\\b"): 0.25})
     text = metrics.text().decode()
     assert "# TYPE dropped_total counter\n" in text
     assert 'dropped_total{reason="full"} 2\n' in text
