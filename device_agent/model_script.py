@@ -1,30 +1,52 @@
 """The built-in entry module for a scikit-learn or MLflow model without a script (EDGEPACK_ENTRY_MODULE names it).
 
 EDGEPACK_SERVED_MODEL, which the build sets, says in JSON what is served: `loader` (joblib, skops or pyfunc), `path`
-(of the file, or for pyfunc of the folder, below AZUREML_MODEL_DIR), `inputs` (name, type, required of each column) and
-`trusted` (types that skops may load). `table_request` has the forms of a request. What is asked as v1 did is answered
-with the list of predictions, what is asked in a form of MLflow with `{"predictions": [..]}`. `"method":
-"predict_proba"` asks a classifier for probabilities.
+(of the file, or for pyfunc of the folder, below AZUREML_MODEL_DIR), `trusted` (types that skops may load), and of the
+signature `inputs` (name, type, required of each column) or `tensors` (name, dtype, shape), `params` (name, type,
+default, is_list), `method` (if not predict), `is_hint` (made of type hints). `table_request` has the forms of a
+request. What is asked as v1 did is answered with the predictions, what is asked in a form of MLflow with
+`{"predictions": ..}`. `"method": "predict_proba"` asks a classifier for probabilities.
 """
 
+import inspect
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from device_agent.array_input import ModelInput
 from device_agent.errors import BadInput
-from device_agent.table_request import Column, TableRequest, parse_request
+from device_agent.mlflow_model import input_as_mlflow_reads_it, load_pyfunc, predict
+from device_agent.request_params import Param, params_of, with_defaults
+from device_agent.table_request import Column, FormRequest, read_request, table_of
+from device_agent.tensor_request import tensors_of
+
+_NUMPY = {
+    "double": "float64",
+    "float": "float32",
+    "integer": "int32",
+    "long": "int64",
+    "boolean": "bool",
+    "datetime": "datetime64[ns]",
+}
+_KEYWORDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
 @dataclass(frozen=True)
 class _Loaded:
+    """The model, and what its signature or itself says of its inputs: `columns`, `tensors` or neither."""
+
     model: Any
-    signature: tuple[Column, ...]
-    wants_frame: bool
+    is_pyfunc: bool
+    columns: tuple[Column, ...]
+    tensors: tuple[ModelInput, ...]
+    params: tuple[Param, ...]
+    method: str
+    is_hint: bool
 
 
 _loaded: _Loaded | None = None
@@ -43,50 +65,124 @@ def init() -> None:
     if not path.exists():
         raise RuntimeError(f"{path} is not there: AZUREML_MODEL_DIR must be the folder that holds it")
     model = _LOADERS[served["loader"]](path, served.get("trusted") or ())
-    if not callable(getattr(model, "predict", None)):
+    method = served.get("method") or "predict"
+    if not callable(getattr(model, method, None)):
         raise RuntimeError(
-            f"{path} holds a {type(model).__name__}, which has no predict(): write an entry script for it"
+            f"{path} holds a {type(model).__name__}, which has no {method}(): write an entry script for it"
         )
-    signature = tuple(Column(each["name"], each["type"], each["required"]) for each in served["inputs"])
-    names = getattr(model, "feature_names_in_", None)
-    if not signature and names is not None:
-        signature = tuple(Column(str(name), "any") for name in names)
-    _loaded = _Loaded(model, signature, served["loader"] == "pyfunc" or bool(signature))
-    print(f"Serving {path}; columns: {', '.join(column.name for column in signature) or 'as they come'}")
+    _loaded = _loaded_model(model, served, method)
+    inputs = _loaded.tensors or [column.name for column in _loaded.columns]
+    print(f"Serving {path}; inputs: {', '.join(map(str, inputs)) or 'as they come'}")
 
 
 def run(data: str) -> Any:
     """Score one request. Raises BadInput when `data` does not fit the model."""
     if _loaded is None:
         raise RuntimeError("init() has not been called")
-    request = parse_request(data, _loaded.signature)
-    method = getattr(_loaded.model, request.method, None)
-    if not callable(method):
-        raise BadInput(f"The model has no {request.method}.")
-    answer = _plain(method(_table_of(request, _loaded)))
+    request = read_request(data, _loaded.method)
+    found: list[Any] = []
+    problems = []
+    for part in (_input_of, _params_of):
+        try:
+            found.append(part(request, _loaded))
+        except BadInput as error:
+            problems.append(str(error))
+    if problems:
+        raise BadInput(" ".join(problems))
+    answer = _plain(_answer(request, _loaded, *found))
     return {"predictions": answer} if request.is_mlflow else answer
 
 
-def _table_of(request: TableRequest, loaded: _Loaded) -> Any:
-    if not loaded.wants_frame and request.columns is None:
+def _loaded_model(model: Any, served: Mapping[str, Any], method: str) -> _Loaded:
+    columns = [Column(each["name"], each["type"], each["required"]) for each in served["inputs"]]
+    tensors = tuple(
+        ModelInput(
+            each["name"] or "",
+            "string" if each["dtype"] == "str" else each["dtype"],
+            tuple(None if size == -1 else size for size in each["shape"]),
+        )
+        for each in served.get("tensors", ())
+    )
+    params = tuple(
+        Param(each["name"], each["type"], each["default"], each["is_list"]) for each in served.get("params", ())
+    )
+    is_pyfunc = served["loader"] == "pyfunc"
+    if not columns and not tensors and not is_pyfunc:
+        columns = [Column(str(name), "any") for name in getattr(model, "feature_names_in_", ())]
+    return _Loaded(model, is_pyfunc, tuple(columns), tensors, params, method, bool(served.get("is_hint")))
+
+
+def _input_of(request: FormRequest, loaded: _Loaded) -> Any:
+    if loaded.tensors:
+        return tensors_of(request, loaded.tensors)
+    if loaded.is_pyfunc and not loaded.columns:
+        return input_as_mlflow_reads_it(loaded.model, request, is_hint=loaded.is_hint)
+    return _table_of(request, loaded)
+
+
+def _table_of(request: FormRequest, loaded: _Loaded) -> Any:
+    table = table_of(request, loaded.columns)
+    if table.columns is None:
         try:
-            table = np.array(request.rows)
+            array = np.array(table.rows)
         except ValueError as error:
             raise BadInput(f"The rows are no table: {error}.") from None
         width = getattr(loaded.model, "n_features_in_", None)
-        if width is not None and table.shape[1:] != (width,):
-            raise BadInput(f"Expected rows of {width} values, found shape {list(table.shape)}.")
-        return table
+        if width is not None and array.shape[1:] != (width,):
+            raise BadInput(f"Expected rows of {width} values, found shape {list(array.shape)}.")
+        return array
     import pandas as pd
 
-    frame = pd.DataFrame(request.rows, columns=list(request.columns) if request.columns is not None else None)
-    kinds = {column.name: _NUMPY[column.kind] for column in loaded.signature if column.kind in _NUMPY}
-    absent = {name for name in kinds if frame[name].isna().any()}
-    frame = frame.astype({name: kind for name, kind in kinds.items() if name not in absent})
-    return frame if loaded.wants_frame else frame.to_numpy()
+    frame = pd.DataFrame(table.rows, columns=list(table.columns))
+    kinds = {column.name: _NUMPY[column.kind] for column in loaded.columns if column.kind in _NUMPY}
+    whole = {name: kind for name, kind in kinds.items() if kind[0] in "fd" or not frame[name].isna().any()}
+    frame = frame.astype(whole)
+    if loaded.is_pyfunc:  # as MLflow does it; scikit-learn wants all columns, and knows missing values
+        return frame.drop(columns=list(table.left_out))
+    return frame if loaded.columns else frame.to_numpy()
 
 
-_NUMPY = {"double": "float64", "float": "float32", "integer": "int32", "long": "int64", "boolean": "bool"}
+def _params_of(request: FormRequest, loaded: _Loaded) -> dict[str, Any] | None:
+    """The parameters for the model; None: it takes none.
+
+    MLflow's server ignores those of scikit-learn models: here the method gets what it takes, and the rest is refused.
+    """
+    if loaded.is_pyfunc:
+        given = params_of(request.params, loaded.params)
+        return with_defaults(given, loaded.params) if loaded.params else None
+    names = sorted(_keywords(loaded.model, request.method)) if request.params else []
+    taken = [param for param in loaded.params if param.name in names]
+    return params_of(request.params, taken if loaded.params else [Param(name, "any") for name in names])
+
+
+def _keywords(model: Any, method: str) -> set[str]:
+    """The names of the parameters of a method besides its data; a pipeline's are those of its last step."""
+    function = getattr(model, method, None)
+    parameters = list(inspect.signature(function).parameters.values()) if callable(function) else []
+    names = {each.name for each in parameters[1:] if each.kind in _KEYWORDS}
+    steps = getattr(model, "steps", None)
+    if steps and any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters):
+        names |= _keywords(steps[-1][1], method)
+    return names
+
+
+def _answer(request: FormRequest, loaded: _Loaded, data: Any, params: dict[str, Any] | None) -> Any:
+    method = getattr(loaded.model, request.method, None)
+    if not callable(method):
+        raise BadInput(f"The model has no {request.method}.")
+    if loaded.is_pyfunc:
+        return predict(loaded.model, data, params)
+    try:
+        return method(data, **(params or {}))
+    except ValueError as error:
+        if "NaN" in str(error) and _has_missing(data):
+            raise BadInput(f"The model takes no null: {str(error).splitlines()[0]}") from None
+        raise
+
+
+def _has_missing(data: Any) -> bool:
+    values = np.asarray(data)
+    return any(value is None for value in values.flat) or bool(np.any(values != values))
 
 
 def _load_joblib(path: Path, _trusted: Sequence[str]) -> Any:
@@ -101,21 +197,17 @@ def _load_skops(path: Path, trusted: Sequence[str]) -> Any:
     return load(path, trusted=list(trusted))
 
 
-def _load_pyfunc(path: Path, _trusted: Sequence[str]) -> Any:
-    from mlflow.pyfunc import load_model
-
-    return load_model(str(path))
-
-
 _LOADERS: dict[str, Callable[[Path, Sequence[str]], Any]] = {
     "joblib": _load_joblib,
     "skops": _load_skops,
-    "pyfunc": _load_pyfunc,
+    "pyfunc": lambda path, _trusted: load_pyfunc(path),
 }
 
 
 def _plain(value: Any) -> Any:
-    """A prediction as lists, objects and scalars."""
+    """A prediction as lists, objects and scalars; arrays within them are written where the answer becomes JSON."""
+    if hasattr(value, "to_frame"):  # a series, as MLflow answers it
+        value = value.to_frame()
     if hasattr(value, "to_dict") and hasattr(value, "columns"):
         return value.to_dict(orient="records")
     return value.tolist() if hasattr(value, "tolist") else value

@@ -12,7 +12,6 @@ device while the model idles.
 import json
 import os
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,6 +19,7 @@ import numpy as np
 import onnxruntime as ort
 
 from device_agent import BadInput
+from device_agent.array_input import JSON_NAMES, ModelInput, Unfit, to_array
 
 _TYPES = {
     "tensor(float16)": "float16",
@@ -36,31 +36,6 @@ _TYPES = {
     "tensor(bool)": "bool",
     "tensor(string)": "string",
 }
-_JSON_NAMES = {
-    type(None): "null",
-    bool: "true or false",
-    int: "whole numbers",
-    float: "fractions",
-    str: "strings",
-    list: "lists",
-    dict: "objects",
-}
-_HIGHEST_RANK = 32
-
-
-@dataclass(frozen=True)
-class ModelInput:
-    """One input: `kind` is float32, int64, bool, string, ...; a dimension is a size, a symbol, or None for
-    any.
-    """
-
-    name: str
-    kind: str
-    shape: tuple[int | str | None, ...]
-
-    def __str__(self) -> str:
-        sizes = ", ".join("any" if size is None else str(size) for size in self.shape)
-        return f"{self.name!r} {self.kind} [{sizes}]" if self.shape else f"{self.name!r} {self.kind}"
 
 
 @dataclass(frozen=True)
@@ -68,10 +43,6 @@ class _Loaded:
     session: Any
     inputs: tuple[ModelInput, ...]
     outputs: tuple[str, ...]
-
-
-class _Unfit(ValueError):
-    """A value does not fit its input; the text says why."""
 
 
 _loaded: _Loaded | None = None
@@ -131,33 +102,12 @@ def parse_feeds(text: str, inputs: tuple[ModelInput, ...]) -> dict[str, Any]:
         if spec.name in given:
             try:
                 feeds[spec.name] = to_array(given[spec.name], spec)
-            except _Unfit as error:
+            except Unfit as error:
                 problems.append(f"Input {spec.name!r}: {error}.")
     problems += _disagreements(feeds, inputs)
     if problems:
         raise BadInput(f"{' '.join(problems)} {_expectation(inputs)}")
     return feeds
-
-
-def to_array(value: Any, spec: ModelInput) -> Any:
-    """A numpy array of the input's type and an admissible shape. Raises _Unfit."""
-    shape, leaves = _flatten(value)
-    found = {type(leaf) for leaf in leaves}
-    if spec.kind == "bool":
-        array = _booleans(leaves, found)
-    elif spec.kind == "string":
-        array = _strings(leaves, found)
-    elif spec.kind.startswith("float"):
-        array = _floats(leaves, found, np.dtype(spec.kind))
-    else:
-        array = _integers(leaves, found, np.dtype(spec.kind))
-    if spec.shape:  # a model that declares no shape takes any
-        fits = len(shape) == len(spec.shape) and all(
-            not isinstance(wanted, int) or wanted == size for wanted, size in zip(spec.shape, shape, strict=True)
-        )
-        if not fits:
-            raise _Unfit(f"expected {spec}, found shape {list(shape)}")
-    return array.reshape(shape)
 
 
 def _parse_json(text: str, inputs: tuple[ModelInput, ...]) -> Any:
@@ -179,80 +129,10 @@ def _given_values(value: Any, inputs: tuple[ModelInput, ...]) -> tuple[dict[str,
     if not isinstance(value, dict):
         if len(inputs) == 1:
             return {names[0]: value}, []
-        return {}, [f"Expected a JSON object with the inputs' names, found {_JSON_NAMES[type(value)]}."]
+        return {}, [f"Expected a JSON object with the inputs' names, found {JSON_NAMES[type(value)]}."]
     problems = [f"Input {name!r} is missing." for name in names if name not in value]
     problems += [f"Unknown input {name!r}." for name in value if name not in names]
     return value, problems
-
-
-def _flatten(value: Any) -> tuple[tuple[int, ...], list[Any]]:
-    """Shape and leaves of nested lists, level by level: no recursion. Raises _Unfit if ragged."""
-    shape: list[int] = []
-    level = [value]
-    while level and list in (kinds := {type(part) for part in level}):
-        if len(kinds) > 1:
-            others = " and ".join(sorted(_JSON_NAMES[kind] for kind in kinds - {list}))
-            raise _Unfit(f"lists beside {others} at depth {len(shape)}")
-        lengths = {len(part) for part in level}
-        if len(lengths) > 1:
-            raise _Unfit(f"lists of different lengths ({min(lengths)} and {max(lengths)}) at depth {len(shape)}")
-        shape.append(lengths.pop())
-        level = list(chain.from_iterable(level))
-    if len(shape) > _HIGHEST_RANK:
-        raise _Unfit(f"lists nested {len(shape)} deep")
-    return tuple(shape), level
-
-
-def _check_kinds(found: set[type], allowed: set[type], wanted: str) -> None:
-    if wrong := sorted(_JSON_NAMES[kind] for kind in found - allowed):
-        raise _Unfit(f"expected {wanted}, found {' and '.join(wrong)}")
-
-
-def _booleans(leaves: list[Any], found: set[type]) -> Any:
-    _check_kinds(found, {bool}, "true or false")
-    return np.array(leaves, dtype=np.bool_)
-
-
-def _strings(leaves: list[Any], found: set[type]) -> Any:
-    _check_kinds(found, {str}, "strings")
-    try:
-        "".join(leaves).encode()
-    except UnicodeEncodeError:
-        raise _Unfit("a string holds half a surrogate pair, which is no text") from None
-    return np.array(leaves, dtype=object)
-
-
-def _floats(leaves: list[Any], found: set[type], dtype: Any) -> Any:
-    _check_kinds(found, {int, float}, "numbers")
-    try:
-        exact = np.array(leaves, dtype=np.float64)
-    except OverflowError:
-        raise _Unfit(f"a number is too large for {dtype}") from None
-    with np.errstate(over="ignore"):
-        array = exact.astype(dtype)
-    infinite = ~np.isfinite(array)
-    if infinite.any():
-        raise _Unfit(f"{exact[infinite][0]:g} is too large for {dtype}")
-    return array
-
-
-def _integers(leaves: list[Any], found: set[type], dtype: Any) -> Any:
-    _check_kinds(found, {int, float}, "whole numbers")
-    if float in found:
-        for leaf in leaves:
-            if isinstance(leaf, float) and not leaf.is_integer():
-                raise _Unfit(f"expected whole numbers, found {leaf!r}")
-        leaves = [int(leaf) for leaf in leaves]
-    limits = np.iinfo(dtype)
-    for extreme in (min(leaves, default=0), max(leaves, default=0)):
-        if not limits.min <= extreme <= limits.max:
-            raise _Unfit(f"{_short(extreme)} is outside the range of {dtype}, {limits.min} to {limits.max}")
-    return np.array(leaves, dtype=dtype)
-
-
-def _short(number: int) -> str:
-    """A number of any size in few characters."""
-    return str(number) if abs(number) < 10**40 else f"a number of {number.bit_length()} bits"
 
 
 def _disagreements(feeds: dict[str, Any], inputs: tuple[ModelInput, ...]) -> list[str]:

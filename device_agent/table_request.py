@@ -1,14 +1,17 @@
 """Requests of the built-in model server: rows of a table in the forms of Azure ML v1 and of MLflow. Pure.
 
 Forms: `{"data": [[..], ..]}` and bare lists (v1); `{"dataframe_split": {"columns": .., "data": ..}}`,
-`{"dataframe_records": [{..}, ..]}`, `{"instances": ..}` and `{"inputs": ..}` (MLflow). Beside each may stand `method`.
-A row is a list, or an object by column. All problems of a request are told at once.
+`{"dataframe_records": [{..}, ..]}`, `{"instances": ..}` and `{"inputs": ..}` (MLflow). Beside each may stand `method`,
+and beside those of MLflow `params`. A row is a list, or an object by column; where there is one column, its value will
+do. All problems of a request are told at once.
 """
 
+import base64
 import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 from device_agent.errors import BadInput
@@ -30,29 +33,71 @@ class Column:
 
 
 @dataclass(frozen=True)
-class TableRequest:
+class FormRequest:
+    """A request of one of the forms: `value` is what stands under it, not looked into yet, as are `params`."""
+
+    form: str
+    value: Any
+    method: str
+    params: Any = None
+
+    @property
+    def is_mlflow(self) -> bool:
+        """Asked in one of MLflow's forms, and so to be answered."""
+        return self.form in MLFLOW_FORMS
+
+
+@dataclass(frozen=True)
+class Table:
     """Rows of equal length, and the names of their columns where the request or the signature has them.
 
-    `is_mlflow`: asked in one of MLflow's forms, and so to be answered.
+    `left_out` are columns of the signature that the request does not have; their values are None.
     """
 
     rows: list[list[Any]]
     columns: tuple[str, ...] | None
-    method: str
-    is_mlflow: bool
+    left_out: tuple[str, ...] = ()
 
 
-def parse_request(text: str, signature: Sequence[Column]) -> TableRequest:
-    """Read a request; with a signature, columns are put in its order and each value is checked against its type.
+def read_request(text: str, method: str = METHODS[0]) -> FormRequest:
+    """Read a request; `method` is what is asked for where it does not say.
 
     Raises:
-        BadInput: the request is not one of the forms, or does not fit; what was expected is said.
+        BadInput: it is not one of the forms.
     """
-    form, value, method = _form_of(_parse_json(text))
-    rows, columns = _table(form, value)
-    if signature:
-        rows, columns = _in_order(rows, columns, signature), tuple(column.name for column in signature)
-    return TableRequest(rows, columns, method, form in MLFLOW_FORMS)
+    document = _parse_json(text)
+    if isinstance(document, list):
+        return FormRequest("data", document, method)
+    known = (*V1_FORMS, *MLFLOW_FORMS)
+    given = [name for name in known if isinstance(document, dict) and name in document]
+    if len(given) != 1:
+        raise BadInput(f"Expected a JSON object with one of {', '.join(known)}.")
+    form = given[0]
+    problems = [f"Unknown key {key!r}." for key in document if key not in (form, "method", "params")]
+    if "params" in document and form in V1_FORMS:
+        problems.append(f"params stand beside {', '.join(MLFLOW_FORMS)} only.")
+    asked, methods = document.get("method", method), tuple(dict.fromkeys((*METHODS, method)))
+    if asked not in methods:
+        problems.append(f"method must be one of {', '.join(methods)}, not {json.dumps(asked)[:40]}.")
+    if problems:
+        raise BadInput(" ".join(problems))
+    return FormRequest(form, document[form], asked, document.get("params"))
+
+
+def table_of(request: FormRequest, signature: Sequence[Column]) -> Table:
+    """The rows of a request; with a signature, columns are put in its order and each value is checked against its type.
+
+    Raises:
+        BadInput: it is no table, or does not fit; what was expected is said.
+    """
+    value = request.value
+    if len(signature) == 1 and request.form in ("data", "inputs", "instances") and isinstance(value, list):
+        value = [each if isinstance(each, list | dict) else [each] for each in value]
+    rows, columns = _table(request.form, value)
+    if not signature:
+        return Table(rows, columns)
+    left_out = () if columns is None else tuple(each.name for each in signature if each.name not in columns)
+    return Table(_in_order(rows, columns, signature), tuple(column.name for column in signature), left_out)
 
 
 def _parse_json(text: str) -> Any:
@@ -65,24 +110,6 @@ def _parse_json(text: str) -> Any:
         raise BadInput("The request is not JSON: nested too deeply.") from None
     except ValueError as error:
         raise BadInput(f"The request is not JSON: {error}.") from None
-
-
-def _form_of(document: Any) -> tuple[str, Any, str]:
-    if isinstance(document, list):
-        return "data", document, METHODS[0]
-    known = (*V1_FORMS, *MLFLOW_FORMS)
-    given = [name for name in known if isinstance(document, dict) and name in document]
-    if len(given) != 1:
-        raise BadInput(f"Expected a JSON object with one of {', '.join(known)}.")
-    problems = [f"Unknown key {key!r}." for key in document if key not in (given[0], "method", "params")]
-    if document.get("params"):
-        problems.append("params are not taken.")
-    method = document.get("method", METHODS[0])
-    if method not in METHODS:
-        problems.append(f"method must be one of {', '.join(METHODS)}, not {method!r}.")
-    if problems:
-        raise BadInput(" ".join(problems))
-    return given[0], document[given[0]], method
 
 
 def _table(form: str, value: Any) -> tuple[list[list[Any]], tuple[str, ...] | None]:
@@ -146,7 +173,7 @@ def _in_order(rows: list[list[Any]], columns: tuple[str, ...] | None, signature:
         for column in signature:
             value = row[places[column.name]] if column.name in places else None
             try:
-                values.append(_fitted(value, column))
+                values.append(None if _may_be_null(value, column) else fitted(value, column.kind))
             except ValueError as error:
                 values.append(None)
                 if column.name in places:
@@ -158,29 +185,41 @@ def _in_order(rows: list[list[Any]], columns: tuple[str, ...] | None, signature:
     return ordered
 
 
-def _fitted(value: Any, column: Column) -> Any:
-    """The value as its column's type has it; numbers are never truncated."""
-    if value is None:
-        if column.required:
-            raise ValueError(f"expected {column.kind}, found null")
-        return None
+def _may_be_null(value: Any, column: Column) -> bool:
+    """A missing value: MLflow knows one in all columns but those of whole numbers."""
+    return value is None and not (column.required and column.kind in _WHOLE)
+
+
+def fitted(value: Any, kind: str) -> Any:
+    """The value as a type of MLflow's has it; numbers are never truncated. Raises ValueError."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if column.kind in _WHOLE:
-        bits = _WHOLE[column.kind]
-        if not number or value != int(value) or not -(2 ** (bits - 1)) <= value < 2 ** (bits - 1):
-            raise ValueError(f"expected {column.kind}, found {json.dumps(value)[:40]}")
+    if kind in _WHOLE:
+        bits = _WHOLE[kind]
+        if not number or not -(2 ** (bits - 1)) <= value < 2 ** (bits - 1) or value != int(value):
+            raise ValueError(f"expected {kind}, found {_shown(value)}")
         return int(value)
-    if column.kind in ("double", "float"):
+    if kind in ("double", "float"):
         if not number:
-            raise ValueError(f"expected {column.kind}, found {json.dumps(value)[:40]}")
+            raise ValueError(f"expected {kind}, found {_shown(value)}")
         try:
             figure = float(value)
         except OverflowError:
             figure = math.inf
         if not math.isfinite(figure):
-            raise ValueError(f"the number is too large for {column.kind}")
+            raise ValueError(f"the number is too large for {kind}")
         return figure
-    kind = {"boolean": bool, "string": str}.get(column.kind)
-    if kind is not None and not isinstance(value, kind):
-        raise ValueError(f"expected {column.kind}, found {json.dumps(value)[:40]}")
-    return value
+    wanted = {"boolean": bool, "string": str, "datetime": str, "binary": str, "object": dict}.get(kind)
+    if wanted is not None and not isinstance(value, wanted):
+        raise ValueError(f"expected {kind}, found {_shown(value)}")
+    try:
+        if kind == "datetime":
+            moment = datetime.fromisoformat(value)
+            return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+        return base64.b64decode(value, validate=True) if kind == "binary" else value
+    except (ValueError, OverflowError):
+        form = "a time as in ISO 8601" if kind == "datetime" else "base64"
+        raise ValueError(f"expected {kind}, which is {form}, found {_shown(value)}") from None
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value)[:40]

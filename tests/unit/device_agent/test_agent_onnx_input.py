@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device_agent import BadInput
-from device_agent.onnx_script import ModelInput, parse_feeds
+from device_agent.array_input import ModelInput
+from device_agent.onnx_script import parse_feeds
 
 X = ModelInput("x", "float32", ("N", 2))
 FLOATS = ("float16", "float32", "float64")

@@ -1,13 +1,14 @@
 """The forms of a request to the built-in model server, and what fits a signature."""
 
 import json
+from datetime import datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from device_agent import BadInput
-from device_agent.table_request import Column, parse_request
+from device_agent.table_request import Column, Table, fitted, read_request, table_of
 
 AB = (Column("a", "double"), Column("b", "long"))
 
@@ -26,14 +27,74 @@ AB = (Column("a", "double"), Column("b", "long"))
     ],
 )
 def test_every_form_gives_the_rows_in_the_order_of_the_signature(document: object, is_mlflow: bool) -> None:
-    request = parse_request(json.dumps(document), AB)
-    assert (request.rows, request.columns) == ([[1.5, 2]], ("a", "b"))
+    request = read_request(json.dumps(document))
+    assert table_of(request, AB) == Table([[1.5, 2]], ("a", "b"))
     assert request.is_mlflow is is_mlflow
 
 
+def table(text: str, signature: tuple[Column, ...] = AB) -> Table:
+    return table_of(read_request(text), signature)
+
+
 def test_without_a_signature_rows_are_as_they_come() -> None:
-    request = parse_request('{"data": [[1, "x"]], "method": "predict_proba"}', ())
-    assert (request.rows, request.columns, request.method) == ([[1, "x"]], None, "predict_proba")
+    assert table('{"data": [[1, "x"]], "method": "predict_proba"}', ()) == Table([[1, "x"]], None)
+
+
+def test_what_is_asked_for_beside_the_rows() -> None:
+    request = read_request('{"inputs": [1], "method": "predict_proba", "params": {"n": 1}}')
+    assert (request.method, request.params) == ("predict_proba", {"n": 1})
+    assert read_request("[1]", "predict_log_proba").method == "predict_log_proba"
+    asked = read_request('{"data": [1], "method": "predict_log_proba"}', "predict_log_proba")
+    assert asked.method == "predict_log_proba"
+
+
+@pytest.mark.parametrize("form", ["data", "inputs", "instances"])
+def test_values_of_the_only_column_are_rows(form: str) -> None:
+    assert table(json.dumps({form: [1, 2.5]}), AB[:1]).rows == [[1], [2.5]]
+
+
+def test_missing_values_and_columns() -> None:
+    signature = (*AB, Column("c", "string", required=False))
+    found = table('{"dataframe_records": [{"a": null, "b": 2}]}', signature)
+    assert found == Table([[None, 2, None]], ("a", "b", "c"), ("c",))
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "fits"),
+    [
+        ("2026-01-02T03:04:05", "datetime", datetime(2026, 1, 2, 3, 4, 5)),
+        ("2026-01-02T03:04:05+01:00", "datetime", datetime(2026, 1, 2, 2, 4, 5)),
+        ("AAE=", "binary", b"\x00\x01"),
+        (True, "boolean", True),
+        ({"x": 1}, "object", {"x": 1}),
+        (3, "double", 3.0),
+        (3.0, "integer", 3),
+        ([1], "any", [1]),
+    ],
+)
+def test_values_as_their_types_have_them(value: object, kind: str, fits: object) -> None:
+    assert fitted(value, kind) == fits
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ("tomorrow", "datetime"),
+        (5, "datetime"),
+        ("%", "binary"),
+        (1, "boolean"),
+        (True, "long"),
+        (2**31, "integer"),
+        (float("inf"), "long"),
+        (10**400, "long"),
+        (10**400, "double"),
+        ("1", "double"),
+        ([], "object"),
+    ],
+)
+def test_values_that_do_not_fit(value: object, kind: str) -> None:
+    with pytest.raises(ValueError, match=kind):
+        fitted(value, kind)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +112,7 @@ def test_without_a_signature_rows_are_as_they_come() -> None:
         ('{"dataframe_records": [{"a": 1, "c": 2}]}', "Unknown column 'c'. Column 'b' is missing."),
         ('{"data": [[1, 9223372036854775808]]}', "expected long"),
         ('{"data": [[1, 2]], "method": "fit"}', "method must be one of predict, predict_proba"),
-        ('{"data": [[1, 2]], "params": {"x": 1}}', "params are not taken"),
+        ('{"data": [[1, 2]], "params": {"x": 1}}', "params stand beside dataframe_split"),
         ('{"dataframe_split": [[1, 2]]}', "must be an object"),
         ('{"dataframe_split": {"columns": ["a", "a"], "data": [[1, 2]]}}', "named twice"),
         ('{"inputs": {"a": [1], "b": [1, 2]}}', "different lengths"),
@@ -59,7 +120,7 @@ def test_without_a_signature_rows_are_as_they_come() -> None:
 )
 def test_what_does_not_fit_is_said(text: str, said: str) -> None:
     with pytest.raises(BadInput) as caught:
-        parse_request(text, AB)
+        table(text)
     assert said in str(caught.value)
 
 
@@ -78,7 +139,7 @@ _JSON = st.recursive(
 @given(_JSON)
 def test_any_json_is_taken_or_refused_as_the_callers(value: object) -> None:
     try:
-        request = parse_request(json.dumps(value), AB)
+        found = table(json.dumps(value))
     except BadInput:
         return
-    assert all(isinstance(a, float) and isinstance(b, int) for a, b in request.rows)
+    assert all((a is None or isinstance(a, float)) and isinstance(b, int) for a, b in found.rows)
