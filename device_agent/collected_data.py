@@ -4,13 +4,14 @@ Used by the stand-ins for `azureml.monitoring` and `azureml.ai.monitoring`, and 
 UTC (`/HH` in the first: only with an hourly boundary):
 
     modeldata/SUBSCRIPTION/GROUP/WORKSPACE/SERVICE/MODEL/VERSION/DESIGNATION/yyyy/mm/dd[/HH]/NAME.csv
-    modelDataCollector/ENDPOINT/DEPLOYMENT/COLLECTION/yyyy/mm/dd/HH/INSTANCE.jsonl
+    modelDataCollector/ENDPOINT/DEPLOYMENT/COLLECTION/yyyy/mm/dd/HH/INSTANCE.jsonl (later .parquet: parquet_pieces)
 
 Rules:
 - A file belongs to the process that made it: nobody else appends to it. So a line torn by a crash is the last
-  of its file. A file that is full, or whose header no longer fits, is followed by NAME-2, NAME-3 and so on.
-- Threads, workers and forks take turns by a file lock, held for one append. The locked file holds the bytes in
-  use; they are counted anew when a process writes first and when the folder seems full.
+  of its file. A file that is full, or whose header no longer fits, or beside which its Parquet stands, is followed by
+  NAME-2, NAME-3 and so on.
+- Threads, workers and forks take turns by a file lock, held for one append (`collected_turn`). The bytes in use are
+  counted anew when a process writes first and when the folder seems full (`collected_room`).
 - When the folder is full, the files that were changed longest ago are removed first; with EDGEPACK_DATA_MAX_AGE_DAYS
   also those that have not been changed for so long, looked for every ten minutes of writing. Only files of these
   layouts are counted or removed; a file counts in blocks of 4 KiB, folders do not count.
@@ -20,37 +21,28 @@ Rules:
 """
 
 import contextlib
-import errno
-import fcntl
 import functools
 import logging
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from device_agent.backoff import delay_s
 from device_agent.collected_place import Place
+from device_agent.collected_room import Bounds, make_room
+from device_agent.collected_turn import on_disk, read_count, turn, write_count
 
 DEFAULT_DATA_PATH = "/var/lib/edgepack/data"
 DEFAULT_MAX_BYTES = 64 * 1024 * 1024
 LEAST_MAX_BYTES = 64 * 1024
-COUNT_FILE = ".collected"
 _PIECE_BYTES = 1024 * 1024
 _MOST_APPEND_BYTES = 4 * 1024 * 1024
-_BLOCK_BYTES = 4096
-_TURN_TRIES = 250
-_TURN_WAIT_S = 0.002
 _MOST_PIECES = 64
 _MOST_WARNINGS = 100
 _DAY_S = 86_400
 _AGE_CHECK_S = 600.0
-_NAME = "[A-Za-z0-9_-][A-Za-z0-9._-]*"
-_LAYOUT = re.compile(
-    rf"modeldata(/{_NAME}){{7}}/\d{{4}}(/\d\d){{2,3}}/{_NAME}\.csv"
-    rf"|modelDataCollector(/{_NAME}){{3}}/\d{{4}}(/\d\d){{3}}/{_NAME}\.jsonl"
-)
 _LOG = logging.getLogger("azmlinfsrv")
 _warned: set[str] = set()
 
@@ -104,12 +96,12 @@ class DataFolder:
         self.piece_bytes = min(_PIECE_BYTES, self.max_bytes // 8)
         self.most_append_bytes = min(_MOST_APPEND_BYTES, self.max_bytes // 4)
         self.lost = 0
+        self.bounds = Bounds(root, self.max_bytes, self.piece_bytes, max_age_days * _DAY_S)
         self._root = root
         self._clock = clock
         self._monotonic = monotonic
         self._failures = 0
         self._retry_at = 0.0
-        self._max_age_s = max_age_days * _DAY_S
         self._aged_at = 0.0
         self._pid = 0
         self._pieces: dict[tuple[str, str, bytes], str] = {}
@@ -131,7 +123,7 @@ class DataFolder:
             self.lost += 1
             return False
         try:
-            with self._turn() as count:
+            with turn(self._root) as count:
                 self._write(count, place, header, rows)
         except OSError as error:
             self._failed(error)
@@ -154,35 +146,14 @@ class DataFolder:
         if self._failures == 1:
             _LOG.warning("Collected data cannot be written to %s and is dropped for now: %s", self._root, error)
 
-    @contextlib.contextmanager
-    def _turn(self) -> Iterator[int]:
-        """Hold the lock; the result is the descriptor of the file with the count. Opened for each turn: a lock
-        that a forked process inherits would be no lock.
-        """
-        self._root.mkdir(parents=True, exist_ok=True)
-        count = os.open(self._root / COUNT_FILE, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            for _ in range(_TURN_TRIES):
-                with contextlib.suppress(BlockingIOError):
-                    fcntl.flock(count, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                time.sleep(_TURN_WAIT_S)
-            else:
-                raise OSError(errno.EBUSY, "another process holds the lock")
-            yield count
-        finally:
-            with contextlib.suppress(OSError):  # not left to close(): a process forked meanwhile has it open too
-                fcntl.flock(count, fcntl.LOCK_UN)
-            os.close(count)
-
     def _write(self, count: int, place: Place, header: bytes, rows: bytes) -> None:
-        in_use = _read_count(count)
+        in_use = read_count(count)
         if self._pid != os.getpid():  # first, or first after a fork: the files of before are another's
             self._pid, self._pieces, in_use = os.getpid(), {}, None
-        if self._max_age_s and self._monotonic() >= self._aged_at:
+        if self.bounds.max_age_s and self._monotonic() >= self._aged_at:
             self._aged_at = self._monotonic() + _AGE_CHECK_S
             in_use = None
-        most = _on_disk(len(header) + len(rows))
+        most = on_disk(len(header) + len(rows))
         if in_use is None or in_use + most > self.max_bytes:
             in_use = self._make_room(most)
         key, piece = self._open(place, header, len(rows))
@@ -190,8 +161,8 @@ class DataFolder:
         try:
             size = os.fstat(piece).st_size
             text = rows if size else header + rows
-            in_use += _on_disk(size + len(text)) - _on_disk(size)
-            os.pwrite(count, b"%020d" % in_use, 0)  # first: after a crash it is too large, never too small
+            in_use += on_disk(size + len(text)) - on_disk(size)
+            write_count(count, in_use)  # first: after a crash it is too large, never too small
             while text:
                 text = text[os.write(piece, text) :]
         except BaseException:  # also a timeout that the script has raised here: no half line stays
@@ -211,7 +182,7 @@ class DataFolder:
         folder = self._root.joinpath(*place.folder, day)
         key = (str(folder), place.name + place.suffix, header)
         flags = os.O_WRONLY | os.O_APPEND
-        if key in self._pieces:
+        if key in self._pieces and not os.path.exists(parquet_of(self._pieces[key])):  # noqa: PTH110 - for each append
             with contextlib.suppress(FileNotFoundError):  # removed meanwhile
                 piece = os.open(self._pieces[key], flags)
                 if os.fstat(piece).st_size + length <= self.piece_bytes:
@@ -228,62 +199,19 @@ class DataFolder:
 
     def _make_room(self, length: int) -> int:
         """Remove the oldest files until `length` bytes and some more fit; return the bytes in use."""
-        files = sorted(self._files())
-        while self._max_age_s and files and files[0][0] < (self._clock() - self._max_age_s) * 1e9:
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(files[0][2])  # noqa: PTH107 - as below
-            self._remove_empty(Path(files.pop(0)[2]).parent)
-        in_use = sum(on_disk for _, _, _, on_disk in files)
-        if in_use + length <= self.max_bytes:
-            return in_use
-        warn_once(f"{self._root} is full: the oldest collected data is removed")
-        for _, _, path, on_disk in files:
-            if in_use + max(length, self.piece_bytes) <= self.max_bytes:
-                break
-            with contextlib.suppress(OSError):
-                os.remove(path)  # noqa: PTH107 - thousands of paths, which are text already
-                in_use -= on_disk
-                self._remove_empty(Path(path).parent)
-        if in_use + length > self.max_bytes:
-            raise OSError(errno.ENOSPC, "the folder is full and its oldest files cannot be removed")
+        in_use, had_to = make_room(self.bounds, length, self._clock())
+        if had_to:
+            warn_once(f"{self._root} is full: the oldest collected data is removed")
         return in_use
 
-    def _remove_empty(self, folder: Path) -> None:
-        """Remove `folder` and those above it that are empty, up to the folder of the layout."""
-        while folder.parent != self._root:
-            try:
-                folder.rmdir()
-            except OSError:
-                return
-            folder = folder.parent
 
-    def _files(self) -> Iterator[tuple[int, int, str, int]]:
-        """Time of change, length of path, path and bytes on disk of every file of the layouts.
-
-        The length stands before the path so that NAME-10 is younger than NAME-9 within one tick of the disk's clock.
-        """
-        root = str(self._root).rstrip("/")
-        for tree in ("modeldata", "modelDataCollector"):
-            for folder, _, names in os.walk(f"{root}/{tree}"):
-                for name in names:
-                    path = f"{folder}/{name}"
-                    if _LAYOUT.fullmatch(path, len(root) + 1):
-                        with contextlib.suppress(FileNotFoundError):
-                            status = os.lstat(path)
-                            yield status.st_mtime_ns, len(path), path, _on_disk(status.st_size)
-
-
-def _on_disk(size: int) -> int:
-    return -(-size // _BLOCK_BYTES) * _BLOCK_BYTES
-
-
-def _read_count(count: int) -> int | None:
-    text = os.pread(count, 21, 0)
-    return int(text) if len(text) == 20 and text.isdigit() else None
+def parquet_of(piece: str) -> str:
+    """The file that takes a piece's place (`parquet_pieces`). Where it stands, the piece is not written to any more."""
+    return f"{piece.removesuffix('.jsonl')}.parquet"
 
 
 def _next_name(taken: list[str], place: Place) -> str:
     """The name itself, or with the number after the largest that is there."""
-    form = re.compile(rf"{re.escape(place.name)}(?:-(\d{{1,9}}))?{re.escape(place.suffix)}")
+    form = re.compile(rf"{re.escape(place.name)}(?:-(\d{{1,9}}))?({re.escape(place.suffix)}|\.parquet)")
     numbers = [int(match[1] or 1) for match in map(form.fullmatch, taken) if match]
     return f"{place.name}-{max(numbers) + 1}" if numbers else place.name

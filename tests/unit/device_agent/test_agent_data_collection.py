@@ -1,14 +1,10 @@
-"""Unmodified v1 and v2 scripts collect data where the real packages are missing, and never fail because of it."""
+"""Unmodified v1 scripts collect data where the real package is missing, and never fail because of it; v2: ..._v2."""
 
 import csv
 import io
 import json
-import logging
 import re
-import subprocess
-import sys
 import tempfile
-import textwrap
 import threading
 import warnings
 from collections.abc import Callable
@@ -21,70 +17,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device_agent.collected_data import COUNT_FILE
 from device_agent.shims.azureml.ai.monitoring import Collector
-from device_agent.shims.azureml.ai.monitoring.context import BasicCorrelationContext, WrapperContext
+from device_agent.shims.azureml.ai.monitoring.context import BasicCorrelationContext
 from device_agent.shims.azureml.monitoring import ModelDataCollector
-
-ROOT = Path(__file__).parents[3]
-CORRELATIONS = [
-    "$aml_dc_correlation_id",
-    "$aml_dc_scoring_timestamp",
-    "$aml_dc_boundary",
-    "$aml_workspace",
-    "$aml_service_name",
-    "$aml_model_name",
-    "$aml_model_version",
-    "$aml_request_id",
-]
-UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-
-
-@pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty data folder, with collection turned on for v1 and v2."""
-    for name in ("AML_MODEL_DC_DEBUG", "AML_MODEL_DC_BOUNDARY", "AZUREML_MDC_CONFIG_PATH", "SERVICE_NAME"):
-        monkeypatch.delenv(name, raising=False)
-    folder = tmp_path / "data"
-    monkeypatch.setenv("EDGEPACK_DATA_PATH", str(folder))
-    monkeypatch.setenv("AML_APP_ROOT", str(tmp_path))
-    monkeypatch.setenv("AML_MODEL_DC_STORAGE_ENABLED", "true")
-    monkeypatch.setenv("AZUREML_MDC_ENABLED", "true")
-    return folder
-
-
-def _python(code: str, folder: Path, **environment: str) -> str:
-    """Standard output of `code` in a fresh interpreter with the shims installed."""
-    start = "from device_agent.shims import install_shims; install_shims()\n"
-    done = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path.append({str(ROOT)!r})\n{start}{textwrap.dedent(code)}"],
-        cwd=folder,
-        env={"PYTHONDONTWRITEBYTECODE": "1", "EDGEPACK_DATA_PATH": "data", **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def _paths(folder: Path) -> list[str]:
-    """The files below `folder`, without the count; the date as DATE."""
-    names = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.name != COUNT_FILE]
-    return sorted(re.sub(r"/\d{4}(/\d\d){2}/", "/DATE/", name) for name in names)
-
-
-def _rows(folder: Path, designation: str) -> list[list[str]]:
-    """The rows of the one file of `designation`."""
-    (path,) = folder.glob(f"modeldata/*/*/*/*/*/*/{designation}/*/*/*/*.csv")
-    return list(csv.reader(io.StringIO(path.read_bytes().decode(), newline="")))
-
-
-def _events(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for path in sorted(folder.rglob("*.jsonl")) for line in path.read_text().splitlines()]
-
-
-# v1
+from tests.unit.device_agent.collecting_world import (
+    CORRELATIONS,
+    FRAME,
+    UUID,
+    csv_rows,
+    paths_in,
+    run_python,
+)
 
 
 def test_a_v1_script_collects_inputs_and_predictions(tmp_path: Path) -> None:
@@ -103,14 +46,14 @@ def test_a_v1_script_collects_inputs_and_predictions(tmp_path: Path) -> None:
         assert not {"numpy", "pandas", "asyncio"} & sys.modules.keys()
         print(*correlations, sep=",")
     """
-    names = _python(code, tmp_path, AML_MODEL_DC_STORAGE_ENABLED="true", SERVICE_NAME="svc").strip().split(",")
+    names = run_python(code, tmp_path, AML_MODEL_DC_STORAGE_ENABLED="true", SERVICE_NAME="svc").strip().split(",")
     assert names == CORRELATIONS
     prefix = "modeldata/default/default/default/svc/best/default"
-    assert _paths(tmp_path / "data") == [
+    assert paths_in(tmp_path / "data") == [
         f"{prefix}/inputs/DATE/inputs.csv",
         f"{prefix}/predictions/DATE/predictions.csv",
     ]
-    inputs, predictions = _rows(tmp_path / "data", "inputs"), _rows(tmp_path / "data", "predictions")
+    inputs, predictions = csv_rows(tmp_path / "data", "inputs"), csv_rows(tmp_path / "data", "predictions")
     assert inputs[0] == ["f1", "f2", *CORRELATIONS]
     assert predictions[0] == ["class", *CORRELATIONS]
     assert [row[:2] for row in inputs[1:]] == [["1", "a, b"], ["2", "a, b"]]
@@ -127,7 +70,7 @@ def test_either_variable_turns_v1_on(data: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("AML_MODEL_DC_STORAGE_ENABLED")
     monkeypatch.setenv(variable, "True")
     assert ModelDataCollector("m").collect([1]) is None
-    assert _rows(data, "general") == [["1"]]
+    assert csv_rows(data, "general") == [["1"]]
 
 
 def test_v1_off_collects_nothing_and_leaves_the_data_alone(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,7 +104,7 @@ def test_debug_prints_the_csv_instead(data: Path, monkeypatch: pytest.MonkeyPatc
 )
 def test_only_signals_and_general_have_the_name_of_the_collection(data: Path, designation: str, name: str) -> None:
     ModelDataCollector("m", designation, None, "Sub/Group/Space", "svc", "3", "mine").collect([1])
-    assert _paths(data) == [f"modeldata/sub/group/space/svc/m/3/{name}.csv"]
+    assert paths_in(data) == [f"modeldata/sub/group/space/svc/m/3/{name}.csv"]
 
 
 def test_an_hourly_boundary_is_a_folder_and_a_column(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +112,7 @@ def test_an_hourly_boundary_is_a_folder_and_a_column(data: Path, monkeypatch: py
     correlations = ModelDataCollector("m", "inputs").collect([1])
     assert correlations is not None
     assert correlations["$aml_dc_boundary"] == 60
-    (path,) = _paths(data)
+    (path,) = paths_in(data)
     assert re.search(r"/DATE/\d\d/inputs\.csv$", path)
 
 
@@ -182,7 +125,7 @@ def test_the_config_map_gives_workspace_and_version(data: Path) -> None:
     ModelDataCollector("m").collect([1])
     ModelDataCollector("m", workspace="a/b/c", model_version="1").collect([1])
     ModelDataCollector("other").collect([1])
-    assert _paths(data) == [
+    assert paths_in(data) == [
         "modeldata/a/b/c/default/m/1/general/DATE/default.csv",
         "modeldata/sub/group/space/default/m/10/general/DATE/default.csv",
         "modeldata/sub/group/space/default/other/default/general/DATE/default.csv",
@@ -193,10 +136,7 @@ def test_the_config_map_gives_workspace_and_version(data: Path) -> None:
 def test_a_damaged_config_map_is_left_out(data: Path, text: str) -> None:
     (data.parent / "model_config_map.json").write_text(text)
     ModelDataCollector("m").collect([1])
-    assert _paths(data) == ["modeldata/default/default/default/default/m/default/general/DATE/default.csv"]
-
-
-FRAME = pandas.DataFrame({"n": [1, 2], "text": ["a", None], "x": [0.5, float("nan")]})
+    assert paths_in(data) == ["modeldata/default/default/default/default/m/default/general/DATE/default.csv"]
 
 
 @pytest.mark.parametrize(
@@ -217,7 +157,7 @@ FRAME = pandas.DataFrame({"n": [1, 2], "text": ["a", None], "x": [0.5, float("na
 )
 def test_lists_arrays_and_frames_become_rows(data: Path, value: Any, rows: list[list[str]]) -> None:
     ModelDataCollector("m").collect(value)
-    assert _rows(data, "general") == rows
+    assert csv_rows(data, "general") == rows
 
 
 @pytest.mark.parametrize(
@@ -235,7 +175,7 @@ def test_what_has_no_rows_is_not_collected(data: Path, value: Any) -> None:
 def test_every_row_of_the_inputs_has_the_correlations(data: Path, value: Any, columns: list[list[str]]) -> None:
     correlations = ModelDataCollector("m", "inputs").collect(value)
     assert correlations is not None
-    rows = _rows(data, "inputs")
+    rows = csv_rows(data, "inputs")
     assert rows[: len(columns)] == columns
     assert [row[-8:] for row in rows[len(columns) :]] == [list(map(str, correlations.values()))] * 2
 
@@ -281,7 +221,26 @@ def test_too_much_at_once_is_not_collected(data: Path, monkeypatch: pytest.Monke
             assert (collector.collect(value) is None) == (designation == "general")
     Collector(name="c").collect(pandas.DataFrame({"a": range(10**6)}))
     Collector(name="c").collect(pandas.DataFrame({"a": ["x" * 10**6]}))
-    assert _paths(data) == []
+    assert paths_in(data) == []
+
+
+def test_threads_lose_no_row(data: Path) -> None:
+    collector = ModelDataCollector("m", feature_names=["thread", "number"])
+
+    def run(thread: int) -> None:
+        for number in range(100):
+            collector.collect([thread, number])
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    rows = csv_rows(data, "general")
+    assert sorted(rows[1:]) == sorted([str(thread), str(number)] for thread in range(4) for number in range(100))
+
+
+# v1 and v2
 
 
 @pytest.mark.parametrize("name", ["../../../../outside", "/etc/x", "a\0b", "x" * 10_000, "", "..", None, 7, b"\xff"])
@@ -289,7 +248,7 @@ def test_no_argument_leads_out_of_the_folder(data: Path, name: Any) -> None:
     ModelDataCollector(name, "general", None, name, name, name, name).collect([1])
     Collector(name=name).collect(FRAME)
     assert [path.name for path in data.parent.iterdir()] == ["data"]
-    assert _rows(data, "general") == [["1"]]
+    assert csv_rows(data, "general") == [["1"]]
 
 
 class _Broken:
@@ -348,199 +307,20 @@ def test_nothing_raises_when_the_folder_cannot_be_written(data: Path) -> None:
     assert Collector(name="c").collect(FRAME, context) is context
 
 
-def test_threads_lose_no_row(data: Path) -> None:
-    collector = ModelDataCollector("m", feature_names=["thread", "number"])
-
-    def run(thread: int) -> None:
-        for number in range(100):
-            collector.collect([thread, number])
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    rows = _rows(data, "general")
-    assert sorted(rows[1:]) == sorted([str(thread), str(number)] for thread in range(4) for number in range(100))
-
-
-# v2
-
-
-def test_a_v2_script_collects_frames(tmp_path: Path) -> None:
-    code = """
-        import pandas as pd
-        from azureml.ai.monitoring import Collector
-        from azureml.ai.monitoring.collector import Collector as Same
-        from azureml.ai.monitoring.context import BasicCorrelationContext, CorrelationContext
-        import azureml.ai.monitoring
-        assert Collector is Same is azureml.ai.monitoring.Collector
-        context = Collector(name="model_inputs").collect(pd.DataFrame({"a": [1, 2], "t": ["x\\n", "\\u00e9"]}))
-        assert isinstance(context, CorrelationContext)
-        own = BasicCorrelationContext(id="mine", timestamp=1717243200, headers={"Trace": 7, "id": "not this"})
-        assert Collector(name="model_outputs").collect(pd.DataFrame({"p": [0.5]}), own) is own
-        print(context)
-    """
-    environment = {"IOTEDGE_DEVICEID": "gateway", "IOTEDGE_MODULEID": "scorer", "AZUREML_MDC_ENABLED": "true"}
-    identity = _python(code, tmp_path, **environment).strip()
-    assert re.fullmatch(UUID, identity)
-    paths = _paths(tmp_path / "data")
-    layout = r"modelDataCollector/gateway/scorer/model_{}/DATE/\d\d/[0-9a-f]{{32}}\.jsonl"
-    assert all(re.fullmatch(layout.format(what), path) for what, path in zip(("inputs", "outputs"), paths, strict=True))
-    inputs, outputs = _events(tmp_path / "data")
-    assert inputs["data"] == [{"a": 1, "t": "x\n"}, {"a": 2, "t": "é"}]
-    assert (inputs["correlationid"], inputs["xrequestid"]) == (identity, identity)
-    assert inputs["type"] == "azureml.inference.model_inputs"
-    assert re.fullmatch(UUID, outputs.pop("id"))
-    assert outputs.pop("agent").startswith("edgepack/")
-    assert outputs.pop("collectdatatype").startswith("pandas.")
-    assert outputs == {
-        "specversion": "1.0",
-        "source": "/devices/gateway/modules/scorer",
-        "type": "azureml.inference.model_outputs",
-        "datacontenttype": "application/json",
-        "time": "2024-06-01T12:00:00Z",
-        "data": [{"p": 0.5}],
-        "correlationid": "mine",
-        "xrequestid": "mine",
-        "modelversion": "default",
-        "contentrange": "bytes 0-10/11",
-        "Trace": "7",
-    }
-
-
-def test_without_pandas_v2_still_imports(tmp_path: Path) -> None:
-    code = """
-        from azureml.ai.monitoring import Collector
-        heard = []
-        context = Collector(name="c", on_error=heard.append).collect([1])
-        print(type(heard[0]).__name__, type(context).__name__, "pandas" in sys.modules)
-    """
-    assert _python(code, tmp_path, AZUREML_MDC_ENABLED="true") == "TypeError BasicCorrelationContext False\n"
-
-
-def test_v2_off_returns_the_context(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("AZUREML_MDC_ENABLED")
-    heard: list[Exception] = []
-    context = BasicCorrelationContext()
-    assert Collector(name="c").collect(FRAME, context) is context
-    assert Collector(name="c", on_error=heard.append).collect(FRAME, context) is context
-    assert [str(error) for error in heard] == ["custom logging is not enabled, drop the data"] * 2
-    assert not data.exists()
-
-
-def test_on_error_hears_of_wrong_use_and_cannot_stop_the_script(data: Path) -> None:
-    heard: list[Exception] = []
-    for value in ([1], None, FRAME["n"], pandas.DataFrame([[1, 2]], columns=["a", "a"])):
-        Collector(name="c", on_error=heard.append).collect(value)
-    assert [type(error) for error in heard] == [TypeError] * 3 + [ValueError]
-    Collector(name="", on_error=heard.append)
-    assert str(heard[-1]) == "collection name is not provided"
-
-    def fail(error: Exception) -> None:
-        raise error
-
-    Collector(name="c", on_error=fail).collect([1])
-    assert not data.exists()
-
-
-CONFIG = {"model_inputs": {"enabled": True}, "Off": {"enabled": False}, "never": {"enabled": "True"}}
-
-
-@pytest.mark.parametrize(
-    ("name", "config", "written"),
-    [
-        ("model_inputs", {"runMode": "cloud", "collections": CONFIG}, 5),
-        ("Model_Inputs", {"collections": CONFIG}, 5),
-        ("off", {"collections": CONFIG}, 0),
-        ("unknown", {"collections": CONFIG}, 0),
-        ("model_inputs", {"runMode": "local", "collections": CONFIG}, 0),
-        ("c", {"collections": {"C": {"enabled": True, "sampleRatePercentage": 0}}}, 0),
-        ("c", {"collections": {"C": {"enabled": True, "sampleRatePercentage": 100}}}, 5),
-        ("c", {}, 0),
-        ("c", [], 0),
-        ("c", {"collections": {"c": 5}}, 0),
-    ],
-)
-def test_a_configuration_file_decides(
-    data: Path, monkeypatch: pytest.MonkeyPatch, name: str, config: Any, written: int
-) -> None:
-    path = data.parent / "mdc.json"
-    path.write_text(json.dumps(config))
-    monkeypatch.setenv("AZUREML_MDC_CONFIG_PATH", str(path))
-    monkeypatch.setenv("AZUREML_MDC_SAMPLE_RATE", "0")
-    collector = Collector(name=name)
-    for _ in range(5):
-        collector.collect(FRAME)
-    assert len(_events(data)) == written
-
-
-def test_a_configuration_file_that_is_missing_turns_v2_off(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AZUREML_MDC_CONFIG_PATH", str(data / "missing.json"))
-    Collector(name="c").collect(FRAME)
-    assert not data.exists()
-
-
-@pytest.mark.parametrize(("rate", "possible"), [("0", {0}), ("100", {200}), ("50", range(50, 151)), ("x", {0})])
-def test_a_rate_keeps_a_part(data: Path, monkeypatch: pytest.MonkeyPatch, rate: str, possible: Any) -> None:
-    monkeypatch.setenv("AZUREML_MDC_SAMPLE_RATE", rate)
-    collector = Collector(name="c")
-    for _ in range(200):
-        collector.collect(FRAME)
-    assert len(_events(data)) in possible
-
-
-def test_local_capture_logs_instead(
-    data: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-    monkeypatch.setenv("AZUREML_MDC_LOCAL_CAPTURE", "true")
-    Collector(name="c").collect(FRAME[["n"]], BasicCorrelationContext("mine"))
-    assert caplog.messages == ['c | mine | [{"n":1},{"n":2}]']
-    assert not data.exists()
-
-
-def test_the_compact_format_is_text(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AZUREML_MDC_FORMAT_COMPACT", "true")
-    Collector(name="c").collect(FRAME[["n"]])
-    (event,) = _events(data)
-    assert event["datacontenttype"] == "application/octet-stream"
-    assert event["data"].split() == ["n", "0", "1", "1", "2"]
-
-
-def test_debug_tells_what_became_of_the_data(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AZUREML_MDC_DEBUG", "true")
-    kept = Collector(name="c").collect(FRAME, BasicCorrelationContext("mine", 5, {"a": "b"}))
-    assert isinstance(kept, WrapperContext)
-    assert (kept.is_success(), kept.get_message()) == (True, "accepted")
-    assert (str(kept), kept.get_timestamp(), kept.get_headers()) == ("mine", 5, {"a": "b"})
-    assert Collector(name="d").collect(FRAME, kept).get_id() == "mine"
-    assert not Collector(name="c").collect([1]).is_success()
-    monkeypatch.setenv("AZUREML_MDC_SAMPLE_RATE", "0")
-    assert Collector(name="c").collect(FRAME).get_message() == "dropped_sampling"
-    data.rename(data.with_name("elsewhere"))
-    data.write_text("a file in its place")
-    monkeypatch.setenv("AZUREML_MDC_SAMPLE_RATE", "100")
-    assert not Collector(name="c").collect(FRAME).is_success()
-
-
-# both
-
-
 @pytest.mark.parametrize("name", ["azureml.monitoring", "azureml.ai.monitoring", "azureml.ai.monitoring.context"])
 def test_what_is_installed_wins(tmp_path: Path, name: str) -> None:
     file = tmp_path / f"{name.replace('.', '/')}.py"
     file.parent.mkdir(parents=True)
     file.write_text("ORIGIN = 'installed'\n")
-    assert _python(f"import {name}; print({name}.ORIGIN)", tmp_path) == "installed\n"
+    assert run_python(f"import {name}; print({name}.ORIGIN)", tmp_path) == "installed\n"
 
 
 def test_scripts_that_do_not_collect_load_nothing_of_it(tmp_path: Path) -> None:
     code = "import device_agent.child; print('device_agent.collected_data' in sys.modules, 'csv' in sys.modules)"
-    assert _python(code, tmp_path) == "False False\n"
+    assert run_python(code, tmp_path) == "False False\n"
     loaded = "'pandas' in sys.modules, 'numpy' in sys.modules, 'hashlib' in sys.modules, 'random' in sys.modules"
     code = f"import azureml.monitoring, azureml.ai.monitoring; print({loaded})"
-    assert _python(code, tmp_path) == "False False False False\n"
+    assert run_python(code, tmp_path) == "False False False False\n"
 
 
 @pytest.mark.parametrize("collect", [lambda: ModelDataCollector("m").collect([1]), lambda: Collector(name="c")])
