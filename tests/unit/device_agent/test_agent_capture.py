@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,38 +14,10 @@ from hypothesis import strategies as st
 from device_agent.capture import Capture, Captured, CapturingScorer, encode_captured
 from device_agent.collected_data import DataFolder
 from device_agent.collected_place import Place, device_place
-from device_agent.scorer import ScoringRequest, ScoringResult, ScriptDescription, Ticket, refuse
+from device_agent.scorer import ScoringRequest, ScoringResult, refuse
+from tests.unit.device_agent.answering import Answering
 
 PLACE = device_place({"IOTEDGE_DEVICEID": "press-7", "IOTEDGE_MODULEID": "scorer"}, "requests")
-
-
-class Done:
-    """A ticket of a request that is answered."""
-
-    def withdraw(self) -> None:
-        """Too late."""
-
-
-class Answering:
-    """A scorer that gives one answer at once."""
-
-    not_ready_reason = ""
-    has_been_ready = True
-    description = ScriptDescription()
-
-    def __init__(self, result: ScoringResult) -> None:
-        self.result = result
-
-    async def start(self) -> None:
-        """Nothing to load."""
-
-    async def close(self, grace_s: float = 0.0) -> None:
-        """Nothing to end."""
-
-    def submit(self, request: ScoringRequest, answer: Callable[[ScoringResult], None]) -> Ticket:
-        """See Scorer."""
-        answer(self.result)
-        return Done()
 
 
 @contextmanager
