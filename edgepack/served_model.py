@@ -14,7 +14,7 @@ from edgepack.model_serving import MODEL_MODULE, Serving, onnx_serving
 from edgepack.models.file_facts import read_pickle_facts
 from edgepack.models.mlflow import DESCRIPTION
 from edgepack.models.pickle_facts import PICKLE_ENDINGS, pickles_of, recorded_facts
-from edgepack.models.record import ModelRecord
+from edgepack.models.record import ModelFile, ModelRecord
 from edgepack.models.registry import ModelRegistry
 from edgepack.project import Recipe
 from edgepack.resolve.package_requests import PackageRequests, joined
@@ -58,17 +58,20 @@ def serving_of(model: ModelRecord, registry: ModelRegistry) -> Serving | None:
         return mlflow_serving(model, description, registry)
     if model.framework == "ScikitLearn":
         return _sklearn(model, registry)
-    return onnx_serving(f"model {model.id}") if model.framework == "Onnx" else None
+    return _onnx(model) if model.framework == "Onnx" else None
+
+
+def _onnx(model: ModelRecord) -> Serving:
+    files = [file for file in model.files if file.path.endswith(".onnx")]
+    if len(files) != 1:
+        raise InputError(_not_one(model, files, ".onnx"))
+    return onnx_serving(f"model {model.id}")
 
 
 def _sklearn(model: ModelRecord, registry: ModelRegistry) -> Serving:
     files = pickles_of(model.files)
     if len(files) != 1:
-        names = ", ".join(file.path for file in files[:10]) or "none"
-        raise InputError(
-            f"model {model.id}: without an entry script, it must hold exactly one file {' or '.join(PICKLE_ENDINGS)}; "
-            f"it holds {names}"
-        )
+        raise InputError(_not_one(model, files, " or ".join(PICKLE_ENDINGS)))
     facts = recorded_facts(model.framework_version, model.properties)
     facts = facts or read_pickle_facts(registry.file_path(files[0]))
     version = model.framework_version or facts.version
@@ -80,3 +83,8 @@ def _sklearn(model: ModelRecord, registry: ModelRegistry) -> Serving:
     wanted = [f"scikit-learn=={version}", "joblib", "numpy", *(["pandas"] if facts.has_column_names else [])]
     told = {"loader": "joblib", "path": files[0].path, "inputs": []}
     return Serving(MODEL_MODULE, PackageRequests(tuple(sorted(wanted))), f"model {model.id}", told)
+
+
+def _not_one(model: ModelRecord, files: Sequence[ModelFile], endings: str) -> str:
+    names = ", ".join(file.path for file in files[:10]) or "none"
+    return f"model {model.id}: without an entry script, it must hold exactly one file {endings}; it holds {names}"

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from edgepack.cli.lazy_group import PartlyLazyGroup
-from edgepack.cli.model_mlflow import mlflow_request
+from edgepack.cli.model_mlflow import completed_request
 from edgepack.cli.model_output import copying, records_table
 from edgepack.cli.session import Session, pass_session
 from edgepack.errors import DamagedDataError, InputError
@@ -116,7 +116,7 @@ def register(
     if collected.texts:
         found = look_for_files(request, session.workspace)[1] if model_path else ()
         InputError.raise_if_any((*value_problems(request), *collected.texts, *found))
-    with mlflow_request(request, mlflow) as whole, copying(session) as on_bytes:
+    with completed_request(request, mlflow) as whole, copying(session) as on_bytes:
         record = ModelRegistry(session.workspace).register(whole, on_bytes=on_bytes)
     document = record_document(record)
     if output_metadata_file:

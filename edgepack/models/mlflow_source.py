@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from edgepack.errors import InputError, RemoteError
 from edgepack.files import write_file
 from edgepack.models.mlflow import DESCRIPTION, EXAMPLES, MlflowModel, framework_of, parse_mlmodel
+from edgepack.models.request import RegisterRequest
 
 _NAMED = re.compile(r"[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
 
@@ -34,6 +35,32 @@ class MlflowSource:
         return framework_of(self.model)
 
 
+def is_mlflow(source: str) -> bool:
+    """A name that MLflow fetches, or a folder with a description."""
+    return bool(_NAMED.match(source)) or Path(source, DESCRIPTION).is_file()
+
+
+@contextmanager
+def mlflow_request(request: RegisterRequest, source: str) -> Iterator[RegisterRequest]:
+    """The request with files, framework, properties and sample of the MLflow model `source`.
+
+    What the request says already of samples and properties stays.
+
+    Raises:
+        InputError, RemoteError: see `open_mlflow`.
+    """
+    with open_mlflow(source) as found:
+        framework, version = found.framework
+        yield replace(
+            request,
+            model_path=found.folder,
+            framework=framework,
+            framework_version=request.framework_version or version,
+            properties={**found.model.properties, **request.properties},
+            sample_input=request.sample_input or found.sample_input,
+        )
+
+
 @contextmanager
 def open_mlflow(source: str) -> Iterator[MlflowSource]:
     """The model named by `source`; what was fetched or made is gone afterwards.
@@ -46,7 +73,9 @@ def open_mlflow(source: str) -> Iterator[MlflowSource]:
         folder = _fetched(source, Path(temporary, "model")) if _NAMED.match(source) else Path(source)
         description = folder / DESCRIPTION
         if not description.is_file():
-            raise InputError(f"--from-mlflow {source}: there is no file {description}: name the folder that holds it")
+            raise InputError(
+                f"the MLflow model {source}: there is no file {description}: name the folder that holds it"
+            )
         model = parse_mlmodel(description.read_text(encoding="utf-8", errors="replace"), str(description))
         yield MlflowSource(folder, model, _sample(folder, model, Path(temporary)))
 
@@ -56,7 +85,7 @@ def _fetched(source: str, folder: Path) -> Path:
         from mlflow.artifacts import download_artifacts
     except ImportError as error:
         raise InputError(
-            f"--from-mlflow {source}: fetching a model takes the MLflow library: pip install 'edgepack[mlflow]'; or "
+            f"the MLflow model {source}: fetching a model takes the MLflow library: pip install 'edgepack[mlflow]'; or "
             "name a folder that was fetched"
         ) from error
     folder.mkdir()
@@ -65,7 +94,7 @@ def _fetched(source: str, folder: Path) -> Path:
     except Exception as error:  # the library's, its storage's and its transport's
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RemoteError(
-            f"--from-mlflow {source}: MLflow cannot fetch it: {reason}; MLFLOW_TRACKING_URI must name the server"
+            f"the MLflow model {source}: MLflow cannot fetch it: {reason}; MLFLOW_TRACKING_URI must name the server"
         ) from error
 
 

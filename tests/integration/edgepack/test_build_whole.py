@@ -266,7 +266,8 @@ def test_a_model_alone_is_served_with_onnx_runtime(project: Project, world: Worl
     (project.folder / "edgepack.yaml").write_text(json.dumps({"name": "alone", "models": ["tiny"]}))
     project.environment["UV_DEFAULT_INDEX"] = f"{world.server.url}/simple/"
     assert "tiny:1 (no framework)" in project.run("build", code=2).stderr
-    project.run("model", "register", "-n", "tiny", "-p", "weights.bin", "--model-framework", "Onnx", code=0)
+    (project.folder / "weights.bin").rename(project.folder / "weights.onnx")
+    project.run("model", "register", "-n", "tiny", "-p", "weights.onnx", "--model-framework", "Onnx", code=0)
     report = project.build()
     assert [layer["kind"] for layer in report["platforms"]["linux/arm64"]["layers"]] == [
         "base",

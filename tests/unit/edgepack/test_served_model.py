@@ -12,7 +12,7 @@ import sklearn
 from sklearn.linear_model import LogisticRegression
 
 from edgepack.errors import InputError
-from edgepack.models.record import ModelRecord
+from edgepack.models.record import ModelFile, ModelRecord
 from edgepack.models.registry import ModelRegistry
 from edgepack.models.request import RegisterRequest
 from edgepack.project import Recipe
@@ -143,8 +143,18 @@ def test_packages_of_an_environment_without_a_script_come_along(tmp_path: Path) 
     assert served(BARE, [record], registry).environment_file == f"model m:1, {tmp_path.name}/conda.yaml"
 
 
+def onnx(name: str = "iris", *files: str) -> ModelRecord:
+    found = [ModelFile(path, 10, "a" * 64) for path in files or ("m/model.onnx", "m/model.onnx.data")]
+    return model(name, 1, *found, framework="Onnx")
+
+
+def test_which_of_several_onnx_files_is_not_known(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"exactly one file \.onnx; it holds a\.onnx, b\.onnx"):
+        served(BARE, [onnx("iris", "a.onnx", "b.onnx")], ModelRegistry(tmp_path))
+
+
 def test_an_onnx_file_is_served_by_onnxruntime(tmp_path: Path) -> None:
-    recipe = served(BARE, [model(framework="Onnx")], ModelRegistry(tmp_path))
+    recipe = served(BARE, [onnx()], ModelRegistry(tmp_path))
     assert recipe.entry_module == "device_agent.onnx_script"
     assert set(recipe.requests.requirements) == {"onnxruntime>=1.20", "numpy>=1.26"}
     assert "EDGEPACK_SERVED_MODEL" not in recipe.variables
@@ -156,7 +166,7 @@ def test_an_onnx_file_is_served_by_onnxruntime(tmp_path: Path) -> None:
     [
         ([], "here: no model"),
         ([model()], "here: iris:1 (no framework)"),
-        ([model(framework="Onnx"), model("b", framework="Onnx")], "here: iris:1 (Onnx), b:1 (Onnx)"),
+        ([onnx(), onnx("b")], "here: iris:1 (Onnx), b:1 (Onnx)"),
     ],
 )
 def test_models_that_need_a_script(tmp_path: Path, models: list[ModelRecord], shown: str) -> None:

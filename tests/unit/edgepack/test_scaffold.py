@@ -1,0 +1,209 @@
+"""Projects for models of the user's own: what they are taken for, what is written, and that it is scored."""
+
+import importlib.util
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import onnx
+import pandas as pd
+import pytest
+import sklearn
+import yaml
+from onnx import TensorProto, helper
+from sklearn.linear_model import LogisticRegression
+
+from edgepack.errors import InputError
+from edgepack.models.registry import ModelRegistry
+from edgepack.project import BuildOptions, Recipe, project_document, recipe_of
+from edgepack.scaffold import write_model_project, write_project
+from edgepack.served_model import served
+
+MLMODEL = "flavors: {python_function: {loader_module: x}}\nmlflow_version: 2.9.1\n"
+X, Y = np.array([[0.0], [1.0]]), [3, 4]
+
+
+def onnx_file(path: Path) -> None:
+    """A model that doubles its input `x`."""
+    value = [helper.make_tensor_value_info(name, TensorProto.INT64, [None, 2]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Add", ["x", "x"], ["y"])], "double", value[:1], value[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), str(path))
+
+
+def sklearn_file(path: Path, x: Any = X) -> None:
+    joblib.dump(LogisticRegression().fit(x, Y), path)
+
+
+def mlflow_folder(path: Path) -> None:
+    path.mkdir()
+    (path / "MLmodel").write_text(MLMODEL)
+    (path / "requirements.txt").write_text("mlflow==2.9.1\nxgboost==2.1.0\n--extra-index-url https://example.com/\n")
+
+
+def some_file(path: Path) -> None:
+    path.write_bytes(b"weights")
+
+
+def some_folder(path: Path) -> None:
+    path.mkdir()
+    (path / "a.bin").write_bytes(b"weights")
+
+
+def other_pickle(path: Path) -> None:
+    joblib.dump({"a": 1}, path)
+
+
+MAKERS: dict[str, Callable[[Path], None]] = {
+    "double.onnx": onnx_file,
+    "iris.joblib": sklearn_file,
+    "artifacts": mlflow_folder,
+    "weights.bin": some_file,
+    "folder": some_folder,
+    "other.pkl": other_pickle,
+}
+
+
+def made(tmp_path: Path, name: str, *, with_script: bool = False, framework: str | None = None) -> tuple[Path, Any]:
+    MAKERS[name](tmp_path / name)
+    folder = tmp_path / "scorer"
+    found = write_model_project(folder, str(tmp_path / name), None, framework=framework, with_script=with_script)
+    return folder, found
+
+
+def recipe_in(folder: Path) -> Recipe:
+    """The recipe as `edgepack build` in the project has it."""
+    options = BuildOptions(workspace=folder / ".edgepack")
+    document, problems = project_document(folder, options)
+    recipe = recipe_of(document, folder, options, problems)
+    registry = ModelRegistry(folder / ".edgepack")
+    return served(recipe, [registry.get(model.name, model.version) for model in recipe.models], registry)
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "module"),
+    [
+        ("double.onnx", "double:1", "device_agent.onnx_script"),
+        ("iris.joblib", "iris:1", "device_agent.model_script"),
+        ("artifacts", "scorer:1", "device_agent.model_script"),
+    ],
+)
+def test_a_model_that_needs_no_script_gets_none(tmp_path: Path, name: str, model: str, module: str) -> None:
+    folder, found = made(tmp_path, name)
+    assert (found.model, found.has_script) == (model, False)
+    assert {path.name for path in folder.iterdir()} == {"edgepack.yaml", ".gitignore", ".edgepack"}
+    assert recipe_in(folder).entry_module == module
+
+
+@pytest.mark.parametrize(
+    ("name", "packages"),
+    [
+        ("double.onnx", {"onnxruntime>=1.20", "numpy>=1.26"}),
+        ("iris.joblib", {f"scikit-learn=={sklearn.__version__}", "joblib", "numpy"}),
+        ("artifacts", {"mlflow-skinny==2.9.1", "xgboost==2.1.0", "pandas", "numpy"}),
+    ],
+)
+def test_a_script_where_one_is_asked_for_has_the_same_packages(tmp_path: Path, name: str, packages: set[str]) -> None:
+    folder, found = made(tmp_path, name, with_script=True)
+    assert found.has_script
+    recipe = recipe_in(folder)
+    assert recipe.script is not None
+    assert set(recipe.requests.requirements) == packages
+    if name == "artifacts":
+        assert recipe.requests.options == ("--extra-index-url", "https://example.com/")
+
+
+@pytest.mark.parametrize("name", ["weights.bin", "folder", "other.pkl"])
+def test_any_other_model_gets_a_script_that_opens_it(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, found = made(tmp_path, name)
+    assert found.has_script
+    assert recipe_in(folder).script is not None
+    answer = score(folder, found.model, (folder / "sample-request.json").read_text(), monkeypatch)
+    expected = {"weights.bin": 7, "folder": ["a.bin"], "other.pkl": "dict"}[name]
+    assert answer == {"model": expected, "received": {"text": "hello"}}
+
+
+def test_the_script_for_onnx_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, found = made(tmp_path, "double.onnx", with_script=True)
+    assert score(folder, found.model, '{"x": [[1, 2]]}', monkeypatch) == {"y": [[2, 4]]}
+    assert score(folder, found.model, "[[1, 2]]", monkeypatch) == {"y": [[2, 4]]}
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_the_script_for_scikit_learn_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool) -> None:
+    sklearn_file(tmp_path / "a 'b'.pkl", pd.DataFrame({"a": [0.0, 1.0]}) if named else X)
+    found = write_model_project(tmp_path / "s", str(tmp_path / "a 'b'.pkl"), tmp_path / "workspace", with_script=True)
+    assert found.model == "a-b:1"
+    registry = ModelRegistry(tmp_path / "workspace")
+    assert score(tmp_path / "s", found.model, '{"data": [[9], [-9]]}', monkeypatch, registry) == [4, 3]
+    if named:
+        assert score(tmp_path / "s", found.model, '{"data": [{"b": 1, "a": 9}]}', monkeypatch, registry) == [4]
+        split = '{"dataframe_split": {"columns": ["b", "a"], "data": [[1, 9]]}}'
+        assert score(tmp_path / "s", found.model, split, monkeypatch, registry) == [4]
+
+
+def score(
+    folder: Path, model: str | None, data: str, monkeypatch: pytest.MonkeyPatch, registry: ModelRegistry | None = None
+) -> Any:
+    """What the project's script answers, with the model laid out as in an image."""
+    registry = registry or ModelRegistry(folder / ".edgepack")
+    record = registry.get(str(model).partition(":")[0])
+    if not (folder / "laid-out").exists():
+        registry.download(record, folder / "laid-out")
+    monkeypatch.setenv("AZUREML_MODEL_DIR", str(folder / "laid-out"))
+    spec = importlib.util.spec_from_file_location("scaffolded_score", folder / "score.py")
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    script.init()
+    return json.loads(json.dumps(script.run(data)))
+
+
+def test_the_framework_that_is_named_counts(tmp_path: Path) -> None:
+    folder, found = made(tmp_path, "iris.joblib", framework="Custom")
+    assert found.has_script
+    assert ModelRegistry(folder / ".edgepack").get("iris").framework == "Custom"
+
+
+@pytest.mark.parametrize(
+    ("name", "framework", "said"),
+    [
+        ("artifacts", "Onnx", "is an MLflow model, which names its framework: leave out --framework"),
+        ("weights.bin", "Onnx", "exactly one file .onnx"),
+        ("other.pkl", "ScikitLearn", "--model-framework-version"),
+    ],
+)
+def test_what_cannot_be_served_leaves_nothing(tmp_path: Path, name: str, framework: str, said: str) -> None:
+    MAKERS[name](tmp_path / name)
+    workspace = tmp_path / "workspace"
+    with pytest.raises(InputError) as caught:
+        write_model_project(tmp_path / "scorer", str(tmp_path / name), workspace, framework=framework)
+    assert said in str(caught.value)
+    assert ModelRegistry(workspace).list() == ()
+    assert {path.name for path in tmp_path.iterdir()} <= {name, "workspace"}
+
+
+def test_a_path_that_does_not_exist(tmp_path: Path) -> None:
+    some_file(tmp_path / "weights.bin")
+    with pytest.raises(InputError, match=r"did you mean .*weights\.bin"):
+        write_model_project(tmp_path / "scorer", str(tmp_path / "weigths.bin"), None)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "a").touch()
+    with pytest.raises(InputError, match="is not empty"):
+        write_model_project(tmp_path / "full", str(tmp_path / "weights.bin"), None)
+
+
+@pytest.mark.parametrize(("folder", "file"), [("2026", "1e5.bin"), ("no", "null.bin")])
+def test_names_that_yaml_takes_for_something_else(tmp_path: Path, folder: str, file: str) -> None:
+    some_file(tmp_path / file)
+    write_model_project(tmp_path / folder, str(tmp_path / file), None)
+    document = yaml.safe_load((tmp_path / folder / "edgepack.yaml").read_text())
+    assert (document["name"], document["models"]) == (f"module-{folder}", [file.removesuffix(".bin")])
+    write_project(tmp_path / "b" / folder, "blank", tmp_path / "workspace")
+    assert yaml.safe_load((tmp_path / "b" / folder / "edgepack.yaml").read_text())["name"] == f"module-{folder}"
+    assert list((tmp_path / "b").iterdir()) == [tmp_path / "b" / folder]
