@@ -121,11 +121,11 @@ class Figure:
 class Subject:
     """A running server of one script."""
 
-    def __init__(self, kind: str, script: str, folder: Path) -> None:
+    def __init__(self, kind: str, script: str, folder: Path, **variables: str) -> None:
         self.port = free_port()
         self.script = script
         environment = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-        environment |= {"HOME": str(folder), "AZUREML_MODEL_DIR": str(folder), "PYTHONPATH": str(ROOT)}
+        environment |= {"HOME": str(folder), "AZUREML_MODEL_DIR": str(folder), "PYTHONPATH": str(ROOT)} | variables
         place = f"{script}.py"
         if kind == "peer":
             del environment["PYTHONPATH"]
@@ -234,7 +234,7 @@ def peer_python() -> str:
 
 
 def prepare(folder: Path) -> None:
-    """Tools, scripts and the model."""
+    """Tools, scripts and the model of this benchmark."""
     if shutil.which("wrk") is None:
         if os.geteuid() != 0:
             raise SystemExit("wrk is needed: install the package wrk")

@@ -2,9 +2,9 @@
 
 - Rows of requests, or of answers, as the baseline says, of what was scored without an error. The answer goes out
   first.
-- It costs at most EDGEPACK_DRIFT_COST_PERCENT of the time spent in run(): each run() adds that share to a credit, and
-  a request is looked at only while there is some, so a fast script has a part of its requests looked at, a slow one
-  all. Chance decides which ones, for senders that take turns.
+- It takes CPU time of at most EDGEPACK_DRIFT_COST_PERCENT of the time spent in run(): each run() adds that share to a
+  credit, and a request is looked at only while there is some, so a fast script has a part of its requests looked at,
+  a slow one all. Chance decides which ones, for senders that take turns.
 - Bodies of more than 64 KiB are not looked at: reading them would hold up others.
 - The window is in memory: it begins anew with the agent.
 """
@@ -40,11 +40,13 @@ class DriftScorer(AroundScorer):
 
     def submit(self, request: ScoringRequest, answer: Callable[[ScoringResult], None]) -> Ticket:
         """See Scorer."""
+        watch = self._watch
 
         def answered(result: ScoringResult) -> None:
             answer(result)
-            if result.exec_ms is not None and result.status < 400:
-                self._watch.scored(request.body, result.body, result.exec_ms / 1000.0)
+            exec_ms = result.exec_ms
+            if exec_ms is not None and result.status < 400:
+                watch.scored(request.body, result.body, exec_ms / 1000.0)
 
         return self._scorer.submit(request, answered)
 
@@ -58,7 +60,7 @@ class DriftWatch:
         *,
         rows: int,
         cost_percent: float,
-        clock: Callable[[], float] = time.perf_counter,
+        clock: Callable[[], float] = time.thread_time,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.windows = tuple(DriftWindow(baseline, rows) for baseline in baselines)
@@ -74,9 +76,10 @@ class DriftWatch:
 
     def scored(self, request: bytes, answer: bytes, seconds: float) -> None:
         """One more request was answered, after `seconds` in run()."""
-        self._credit_s = min(self._credit_s + self._share * seconds, MOST_CREDIT_S)
+        self._credit_s += self._share * seconds
         if self._credit_s <= self._from_s:
             return
+        self._credit_s = min(self._credit_s, MOST_CREDIT_S)
         begun_s = self._clock()
         for window in self.windows:
             body = request if window.baseline.part == REQUEST else answer
@@ -158,7 +161,7 @@ class DriftWatch:
         for name, text, figure in (
             ("requests", "Requests that were looked at.", lambda: self.looked),
             ("unread", "Bodies that were looked at, and in which there were no rows.", lambda: self.unread),
-            ("seconds", "Seconds spent on watching drift.", lambda: self.spent_s),
+            ("seconds", "Seconds of CPU time spent on watching drift.", lambda: self.spent_s),
         ):
             metrics.watch(f"edgepack_drift_{name}_total", text, figure, counts=True)
 
