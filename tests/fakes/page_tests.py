@@ -37,6 +37,7 @@ class NotRun:
 _DOCS = "tests/integration/docs"
 _BUILDS = f"{_DOCS}/test_docs_builds.py"
 _PAGES = f"{_DOCS}/test_docs_pages.py"
+_SIMULATED = f"{_DOCS}/test_docs_simulated.py"
 
 RUNS = (
     Runs("docs/bases.md", f"{_BUILDS}::test_bases"),
@@ -59,9 +60,29 @@ RUNS = (
     Runs("docs/templates.md", f"{_PAGES}::test_templates"),
     Runs("docs/coming-from-iotedgedev.md", f"{_PAGES}::test_coming_from_iotedgedev", ("edgepack manifest",)),
     Runs("docs/monitoring.md", f"{_PAGES}::test_monitoring"),
+    Runs("docs/simulator.md", f"{_SIMULATED}::test_simulator"),
+    Runs("docs/deploy.md", f"{_SIMULATED}::test_deploy"),
+    Runs("docs/fleet.md", f"{_SIMULATED}::test_fleet"),
+    Runs("README.md", f"{_SIMULATED}::test_readme_deploy", ("edgepack deploy",)),
+    Runs("examples/two-modules/README.md", f"{_SIMULATED}::test_example_two_modules", ("edgepack deploy",)),
+    Runs("examples/iot-edge/README.md", f"{_SIMULATED}::test_example_for_iot_edge", ("export", "EDGEPACK")),
+    Runs("examples/device-clients/README.md", f"{_SIMULATED}::test_example_device_clients"),
+    Runs(
+        "examples/device-clients/README.md",
+        "tests/integration/simulator/test_sim_device_clients.py::test_a_device_and_a_module_run_unchanged",
+        ("examples/device-clients/run",),
+    ),
 )
 
-NOT_RUN: tuple[NotRun, ...] = (NotRun("docs/supply-chain.md", "cosign", "x"),)
+NOT_RUN = (
+    NotRun("docs/deploy.md", 'export IOTHUB_CONNECTION_STRING="$(az', "asks Azure: needs a subscription with a hub"),
+    NotRun("examples/mosquitto/README.md", "apt install", "changes the machine: scripts/test --all does it"),
+    NotRun("CONTRIBUTING.md", "scripts/check", "what is checked here; .ci/run runs it before the tests"),
+    NotRun("CONTRIBUTING.md", "scripts/test", "what runs this test"),
+    NotRun("README.md", "scripts/test", "what runs this test"),
+    NotRun("CONTRIBUTING.md", "scripts/bench", "takes minutes of a machine that does nothing else"),
+    NotRun("CONTRIBUTING.md", "scripts/peer", "installs a peer: minutes, and for the benchmarks only"),
+)
 
 
 def row_of(command: Command) -> Runs | NotRun | None:

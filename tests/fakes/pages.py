@@ -1,8 +1,8 @@
 """What stands on a page of the documentation: its blocks of commands and of Python, each with what it prints.
 
-A block is fenced (`sh`, `python`), or indented by four blanks and begins with a program. An indented block or one
-fenced as `text` that follows it, with nothing but an empty line between, is what it prints; in it `...` is anything. In a
-block with a prompt (`$ `) each command has what is below it.
+A block is fenced (`sh`, `python`), or indented by four blanks and begins with a program. What follows it, indented or
+fenced as `text`, with nothing but an empty line between, is what it prints; in it `...` is anything. In a block with a
+prompt (`$ `) each command has what is below it.
 """
 
 import re
