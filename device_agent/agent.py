@@ -56,6 +56,10 @@ def run_agent(settings: Settings, environment: Mapping[str, str], notes: Sequenc
             signal.signal(number, _end_early)
         for warning in misspelt_variables(environment):
             _LOG.warning("%s", warning)
+        if settings.capture_percent and settings.capture_format == "parquet":
+            from device_agent.piece_conversion import require_pyarrow
+
+            require_pyarrow()
         baselines = open_baselines(settings)
         messages = open_messages(settings, environment)
         environment = child_environment(settings, environment)

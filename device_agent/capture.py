@@ -9,7 +9,7 @@ Each is one line of JSON in `device_agent.collected_data`'s folder, below `model
 - `id` is the id of the request, of a message that of its result. Headers are not kept: they hold keys. What the agent
   itself refuses, without the script, is not kept.
 - The caller never waits: a thread writes. What it cannot keep up with, and what the disk does not take, is counted as
-  lost.
+  lost; so is what was to be sent as well (`messages.capture_upload`) and could not be.
 """
 
 import base64
@@ -19,7 +19,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from device_agent.around_scorer import AroundScorer
 from device_agent.collected_data import DataFolder
@@ -39,6 +39,14 @@ class Captured(NamedTuple):
     seconds: float
     request: ScoringRequest
     result: ScoringResult
+
+
+class Upload(Protocol):
+    """Where records go besides."""
+
+    def send(self, record: bytes, request_id: str) -> None:
+        """Send the line of a record, without its end. Called in the thread that writes; never waits, never raises."""
+        ...
 
 
 class CapturingScorer(AroundScorer):
@@ -65,7 +73,8 @@ class CapturingScorer(AroundScorer):
 class Capture:
     """Takes `percent` (0 to 100) of the requests and writes them to `folder`, in a thread of its own.
 
-    `keep` belongs to one thread, the event loop's. `kept` and `lost` count requests.
+    `keep` belongs to one thread, the event loop's. `kept` and `lost` count requests; what is kept and cannot be sent
+    to `upload`, or not be read again, counts in both.
     """
 
     def __init__(
@@ -79,6 +88,7 @@ class Capture:
     ) -> None:
         self.kept = 0
         self.lost = 0
+        self.upload: Upload | None = None
         self._folder = folder
         self._place = place
         self._percent = percent
@@ -99,12 +109,18 @@ class Capture:
         """Have it written soon; never waits for the disk."""
         size = len(captured.request.body) + len(captured.result.body)
         with self._changed:
-            if len(self._waiting) >= _MOST_WAITING or self._waiting_bytes + size > _MOST_WAITING_BYTES:
+            is_full = len(self._waiting) >= _MOST_WAITING or self._waiting_bytes + size > _MOST_WAITING_BYTES
+            if is_full or self._is_closing:
                 self.lost += 1
                 return
             self._waiting.append(captured)
             self._waiting_bytes += size
             self._changed.notify()
+
+    def lose(self, count: int) -> None:
+        """Count so many more. From any thread."""
+        with self._changed:
+            self.lost += count
 
     def close(self) -> None:
         """Write what waits, for a second at most."""
@@ -118,6 +134,8 @@ class Capture:
             rows, count = bytearray(), 0
             for captured in batch:
                 row = encode_captured(captured, self._body_bytes)
+                if self.upload is not None:
+                    self.upload.send(row[:-1], captured.request.request_id)
                 if rows and len(rows) + len(row) > _BATCH_BYTES:
                     self._write(bytes(rows), count)
                     rows, count = bytearray(), 0
@@ -139,8 +157,7 @@ class Capture:
         if self._folder.append(self._place, rows):
             self.kept += count
         else:
-            with self._changed:
-                self.lost += count
+            self.lose(count)
 
 
 def encode_captured(captured: Captured, body_bytes: int) -> bytes:

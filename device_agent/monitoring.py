@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from device_agent.capture import Capture
     from device_agent.drift_sketch import Baseline
     from device_agent.drift_watch import DriftWatch
+    from device_agent.messages.capture_upload import CaptureUpload
+    from device_agent.piece_conversion import PieceConversion
 
 
 class Monitoring:
@@ -27,6 +29,7 @@ class Monitoring:
         self.way = scorer
         self._drift: DriftWatch | None = None
         self._capture: Capture | None = None
+        self._conversion: PieceConversion | None = None
         if baselines:
             self._watch_drift(settings, baselines, metrics)
         if settings.capture_percent:
@@ -44,15 +47,24 @@ class Monitoring:
         from device_agent.collected_data import data_folder
         from device_agent.collected_place import device_place
 
-        place = device_place(environment, "requests")
+        place, folder = device_place(environment, "requests"), data_folder(environment)
         percent, body_bytes = settings.capture_percent, settings.capture_body_bytes
-        capture = Capture(data_folder(environment), place, percent=percent, body_bytes=body_bytes)
+        capture = Capture(folder, place, percent=percent, body_bytes=body_bytes)
+        if settings.capture_format == "parquet":
+            from device_agent.piece_conversion import PieceConversion
+
+            self._conversion = PieceConversion(folder.bounds.root, place, environment, capture.lose)
         name, text = "edgepack_captured_requests_total", "Requests kept with their answers."
         metrics.watch(name, text, lambda: capture.kept, counts=True)
-        name, text = "edgepack_capture_lost_total", "Requests that were to be kept and could not be."
+        name, text = "edgepack_capture_lost_total", "Requests that were to be kept, or sent, and could not be."
         metrics.watch(name, text, lambda: capture.lost, counts=True)
         self._capture = capture
         self.way = CapturingScorer(self.way, capture)
+
+    def send_kept(self, make: "Callable[[Callable[[int], None]], CaptureUpload]") -> None:
+        """Send what is kept upstream, too: `make` is given whom to tell how many could not be."""
+        if self._capture is not None:
+            self._capture.upload = make(self._capture.lose)
 
     def when_changed(self, changed: Callable[[], None]) -> None:
         """Call `changed` when what is reported has changed in a way that somebody may wait for."""
@@ -67,3 +79,5 @@ class Monitoring:
         """Write what waits, for a second at most."""
         if self._capture is not None:
             self._capture.close()
+        if self._conversion is not None:
+            self._conversion.close()

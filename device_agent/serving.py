@@ -134,11 +134,11 @@ async def _serve(start: Start) -> int:
                     await draining
         return 0
     finally:
+        await asyncio.to_thread(monitoring.close)  # first: records may go through the buffer
         if side is not None:
             await side.close()
         await scorer.close(SCRIPT_GRACE_S if application.requests_under_way == 0 else 0.0)
         await server.close(_LAST_ANSWERS_S)
-        monitoring.close()
         if telemetry is not None:
             telemetry.close()
         for task in (starting, stopping, reaping):

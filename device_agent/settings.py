@@ -36,6 +36,7 @@ names without the prefix EDGEPACK_ are the ones of Azure ML's inference server a
 
     EDGEPACK_CAPTURE_PERCENT     share of requests that are kept with their answers for monitoring (0: none), 0 to 100
     EDGEPACK_CAPTURE_BODY_BYTES  longest body that is kept (65536), 0 to 1048576
+    EDGEPACK_CAPTURE_FORMAT      jsonl, or parquet: finished files are turned into Parquet, by pyarrow (jsonl)
     EDGEPACK_DRIFT_BASELINE      files made by `edgepack drift baseline`, with commas between: at most one of requests
                                  and one of answers; relative paths start at the app root, the source directory, or
                                  AZUREML_MODEL_DIR
@@ -58,6 +59,7 @@ from device_agent.setting_values import parse_choice, parse_int, parse_seconds
 DEFAULT_APP_ROOT = "/var/azureml-app"
 DEFAULT_HTTP = "127.0.0.1:5001"
 LOG_FORMATS = ("text", "json")
+CAPTURE_FORMATS = ("jsonl", "parquet")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 VARIABLES = frozenset(
     """
@@ -67,7 +69,7 @@ VARIABLES = frozenset(
     SERVICE_NAME SERVICE_VERSION SERVICE_PATH_PREFIX SERVER_VERSION_LOG_RESPONSE_ENABLED EDGEPACK_MAX_BODY_BYTES
     EDGEPACK_MAX_HEADER_BYTES EDGEPACK_MAX_HELD_BYTES EDGEPACK_MAX_CONNECTIONS EDGEPACK_MAX_QUEUE
     EDGEPACK_QUEUE_WAIT_MS EDGEPACK_CLIENT_TIMEOUT_S
-    EDGEPACK_CAPTURE_PERCENT EDGEPACK_CAPTURE_BODY_BYTES EDGEPACK_DATA_MAX_AGE_DAYS
+    EDGEPACK_CAPTURE_PERCENT EDGEPACK_CAPTURE_BODY_BYTES EDGEPACK_CAPTURE_FORMAT EDGEPACK_DATA_MAX_AGE_DAYS
     EDGEPACK_DRIFT_BASELINE EDGEPACK_DRIFT_WINDOW EDGEPACK_DRIFT_COST_PERCENT
     EDGEPACK_DATA_PATH EDGEPACK_DATA_MAX_BYTES AML_MODEL_DC_STORAGE_ENABLED AML_MDC_STORAGE_ENABLED AML_MODEL_DC_DEBUG
     AML_MODEL_DC_BOUNDARY WORKSPACE_NAME HOSTNAME
@@ -130,6 +132,7 @@ class Settings(NamedTuple):
     log_level: str = "INFO"
     capture_percent: int = 0
     capture_body_bytes: int = 65536
+    capture_format: str = "jsonl"
     drift_baseline: str | None = None
     drift_window: int = 1000
     drift_cost_percent: int = 1
@@ -204,6 +207,7 @@ def parse_settings(environment: Mapping[str, str], command_line: CommandLine | N
         log_level=_parse_level(given, problems),
         capture_percent=parse_int(given, "EDGEPACK_CAPTURE_PERCENT", 0, 0, 100, problems),
         capture_body_bytes=parse_int(given, "EDGEPACK_CAPTURE_BODY_BYTES", 65536, 0, 2**20, problems),
+        capture_format=parse_choice(given, "EDGEPACK_CAPTURE_FORMAT", "jsonl", CAPTURE_FORMATS, problems),
         drift_baseline=given.get("EDGEPACK_DRIFT_BASELINE"),
         drift_window=parse_int(given, "EDGEPACK_DRIFT_WINDOW", 1000, 100, 1_000_000, problems),
         drift_cost_percent=parse_int(given, "EDGEPACK_DRIFT_COST_PERCENT", 1, 1, 100, problems),

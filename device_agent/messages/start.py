@@ -12,6 +12,7 @@ from device_agent.errors import SettingsError
 from device_agent.messages.buffer.buffer_thread import BufferThread
 from device_agent.messages.buffer.interface import Buffer
 from device_agent.messages.buffer.sqlite_buffer import SqliteBuffer
+from device_agent.messages.capture_upload import CaptureUpload
 from device_agent.messages.counts import watch
 from device_agent.messages.message_ids import REMEMBERED, MessageIds
 from device_agent.messages.module import MessageModule
@@ -62,6 +63,12 @@ class MessageSide:
         self._module = module
         self._store = BufferThread(self._buffer, asyncio.get_running_loop(), module)
         module.open(self._store, metrics, self._ids)
+        if self._settings.capture_output:
+            monitoring.send_kept(
+                lambda lost: CaptureUpload(
+                    self._store, settings=lambda: module.settings, refusal=self._transport.refusal, lost=lost
+                )
+            )
         watch(
             metrics,
             module.counts,
@@ -92,12 +99,13 @@ def make_transport(settings: MessageSettings, environment: Mapping[str, str], cl
             from device_agent.messages.mqtt.topic_filter import matches
 
             loops = [
-                f"EDGEPACK_INPUT is {settings.input_name}, which covers {name}, {topic}: results would come back"
+                f"EDGEPACK_INPUT is {settings.input_name}, which covers {name}, {topic}: what is sent would come back"
                 for name, topic in (
                     ("EDGEPACK_OUTPUT", settings.output),
                     ("EDGEPACK_ERROR_OUTPUT", settings.error_output),
+                    ("EDGEPACK_CAPTURE_OUTPUT", settings.capture_output),
                 )
-                if matches(settings.input_name, topic)
+                if topic and matches(settings.input_name, topic)
             ]
             if loops:
                 raise SettingsError(*loops)

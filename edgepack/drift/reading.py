@@ -1,12 +1,15 @@
 """Files -> tables: CSV, JSON, JSON lines, Parquet, what data collectors write on a device, and records of requests.
 
-A folder is read whole, below it too. Records of requests are told by their members (`status`, `request`, `response`);
-of these the rows of `part` count, where the script answered with success.
+A folder is read whole, below it too; but not JSON lines of an agent beside which their Parquet stands: it turns the one
+into the other, and may have been stopped before it removed the first. A last line that was torn by such an end is left
+out. Records of requests are told by their members (`status`, `request`, `response`); of these the rows of `part` count,
+where the script answered with success.
 """
 
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +24,7 @@ SUFFIXES = (".csv", ".json", ".jsonl", ".ndjson", ".parquet")
 MISSING_TEXTS = frozenset(("", "na", "n/a", "nan", "null", "none"))
 """Texts of a CSV file that stand for no value, in lower case."""
 _MOST_PROBLEMS = 10
+_HOUR = re.compile(r"/\d{4}(/\d\d){3}/[^/]+\Z")
 _OF_CAPTURE = {"status", "request", "response"}
 
 
@@ -33,6 +37,7 @@ class _Reading:
     problems: list[str] = field(default_factory=list)
     failed: int = 0
     unread: int = 0
+    torn: int = 0
 
     def problem(self, text: str) -> None:
         self.problems.append(text)
@@ -51,6 +56,8 @@ def read_table(path: Path, *, part: str = REQUEST, member: str = "") -> Table:
     notes = []
     if reading.failed:
         notes.append(f"{path}: {reading.failed} requests that were answered with an error are left out")
+    if reading.torn:
+        notes.append(f"{path}: {reading.torn} last lines were torn by the end of who wrote, and are left out")
     if reading.unread:
         where = f"`{member}`" if member else "`data` or another known member"
         notes.append(f"{path}: {reading.unread} records have no rows in {where} of the {part}; --field names another")
@@ -62,6 +69,8 @@ def read_table(path: Path, *, part: str = REQUEST, member: str = "") -> Table:
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
         found = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file())
+        turned = {file.with_suffix(".jsonl") for file in found if file.suffix == ".parquet" and _is_of_an_hour(file)}
+        found = [file for file in found if file not in turned]
         if not found:
             raise InputError(f"{path} holds no file that ends in {', '.join(SUFFIXES)}")
         return found
@@ -70,6 +79,11 @@ def _files(path: Path) -> list[Path]:
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"{path}: it is not known how to read {path.suffix or 'this'}; known: {', '.join(SUFFIXES)}")
     return [path]
+
+
+def _is_of_an_hour(file: Path) -> bool:
+    """Whether it lies where an agent puts it: yyyy/mm/dd/HH/NAME."""
+    return bool(_HOUR.search(str(file.absolute())))
 
 
 def _rows_of_file(path: Path, reading: _Reading) -> Iterator[Mapping[str, Any]]:
@@ -94,11 +108,15 @@ def _rows_of_file(path: Path, reading: _Reading) -> Iterator[Mapping[str, Any]]:
             return
         yield from _rows_of_record(document, reading)
     else:
-        for number, line in enumerate(text.split("\n"), 1):
+        lines = text.split("\n")
+        for number, line in enumerate(lines, 1):
             if line.strip():
                 try:
                     record = json.loads(line)
                 except (ValueError, RecursionError) as error:
+                    if 1 < number == len(lines):  # no line end, and others before it
+                        reading.torn += 1
+                        continue
                     reading.problem(f"{path}, line {number}: no JSON: {error}")
                     continue
                 yield from _rows_of_record(record, reading)

@@ -41,6 +41,11 @@ class MemoryBuffer:
         """The longest message."""
         return self._max_bytes - ROW_BYTES
 
+    def is_half_free(self, messages: Sequence[Message]) -> bool:
+        """See Buffer."""
+        self._check()
+        return self._size_bytes + sum(map(size_bytes, messages)) <= self._max_bytes // 2
+
     def now_s(self) -> float:
         """Its clock."""
         return self._clock() if self._clock else self.clock_s

@@ -149,6 +149,7 @@ PURE = (
     "edgepack.services.runner",
     "edgepack.azureml.core.environment_sections",
     "device_agent.settings",
+    "device_agent.captured_rows",
     "device_agent.drift_rows",
     "device_agent.drift_sketch",
     "device_agent.drift_window",

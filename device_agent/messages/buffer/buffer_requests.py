@@ -37,6 +37,7 @@ class Append(NamedTuple):
     message: Message
     done: Callable[[Stored | Refusal], None]
     turn: int
+    spare: bool
 
 
 class Remove(NamedTuple):

@@ -8,12 +8,12 @@ Raises sqlite3.Error, and DamagedRow when a value is not what was written.
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from device_agent.messages.buffer.buffer_rows import DamagedRow, Row
 from device_agent.messages.buffer.buffer_salvage import meta_checksum
-from device_agent.messages.message import key_number, message_key
+from device_agent.messages.message import key_lane, key_number, message_key
 
 _FIRST_KEYS = (
     "SELECT json_group_array(key) FROM (SELECT key FROM message WHERE key > ? AND key < ? ORDER BY key LIMIT ?)"
@@ -146,3 +146,9 @@ class Statements:
 def _parse_row(values: list[Any]) -> Row:
     key, arrival_ms, ttl_s, head, body = values
     return Row(key, arrival_ms, ttl_s, bytes.fromhex(head), bytes.fromhex(body))  # hex() gives a text of anything
+
+
+def count_rows(rows: Iterable[Row], counts: dict[int, int]) -> None:
+    """Count rows by lane."""
+    for row in rows:
+        counts[key_lane(row.key)] += 1

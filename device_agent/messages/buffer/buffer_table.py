@@ -16,7 +16,7 @@ from device_agent.messages.buffer.buffer_clock import BufferClock, ClockState, p
 from device_agent.messages.buffer.buffer_rows import DamagedRow, Row, deadline_s, decode_row, encode_row, row_priority
 from device_agent.messages.buffer.buffer_salvage import COUNTS
 from device_agent.messages.buffer.buffer_space import CHUNK_PAGES, PAGE_BYTES, Space, needed_bytes
-from device_agent.messages.buffer.buffer_statements import Statements
+from device_agent.messages.buffer.buffer_statements import Statements, count_rows
 from device_agent.messages.buffer.interface import Figures
 from device_agent.messages.message import PRIORITIES, SET_ASIDE, Message, Stored, key_lane, key_number, message_key
 
@@ -88,7 +88,7 @@ class Table:
         if rows and not removals and sum(needs) <= self._room_bytes:
             self._sql.insert(rows)  # a statement alone is a transaction
             self._room_bytes -= sum(needs)
-            _count(rows, self.counts)
+            count_rows(rows, self.counts)
             done = len(rows)
         else:
             with self._transaction() as counts:
@@ -216,6 +216,11 @@ class Table:
         aside = self.counts[SET_ASIDE]
         return Figures(sum(self.counts.values()) - aside, aside, size_bytes, oldest_s, damaged)
 
+    def is_half_free(self, more_bytes: int) -> bool:
+        """Whether half of the pages for messages are free, with so many more bytes."""
+        pages, free = self._sql.pages()
+        return (pages - free) * PAGE_BYTES + more_bytes <= self._space.usable_pages * PAGE_BYTES // 2
+
     def meta_get(self, name: str) -> str | None:
         """See Buffer."""
         return self._sql.meta_get(name)
@@ -276,7 +281,7 @@ class Table:
                 end += 1
             if end > done:
                 self._sql.insert(rows[done:end])
-                _count(rows[done:end], counts)
+                count_rows(rows[done:end], counts)
                 done = end
             elif dropped is None or not self._drop(sum(needs[done:]) - self._room_bytes, counts, dropped):
                 break
@@ -313,8 +318,3 @@ class Table:
 
 def _filled(counts: dict[int, int]) -> list[int]:
     return [lane for lane, count in counts.items() if count > 0]
-
-
-def _count(rows: Sequence[Row], counts: dict[int, int]) -> None:
-    for row in rows:
-        counts[key_lane(row.key)] += 1

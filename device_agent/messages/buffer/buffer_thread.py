@@ -34,6 +34,7 @@ LONGEST_PAUSE_S = 15.0
 CLOSE_S = 3.0
 """Longest that `close` waits: a call may hang in the disk for ever."""
 _FULL = Refusal(Reason.FULL, "The buffer is full: EDGEPACK_BUFFER_MAX_BYTES, or the room of its volume, limits it")
+_HALF_FULL = Refusal(Reason.FULL, "The buffer is half full: the rest is for results")
 _ENDED = Refusal(
     Reason.FAILED, "The buffer's thread has ended by an error of the agent: nothing is stored until it is started anew"
 )
@@ -80,13 +81,16 @@ class BufferThread:
         """The buffer's clock."""
         return self._buffer.now_s()
 
-    def append(self, message: Message, done: Callable[[Stored | Refusal], None], *, turn: int = 0) -> None:
+    def append(
+        self, message: Message, done: Callable[[Stored | Refusal], None], *, turn: int = 0, spare: bool = False
+    ) -> None:
         """Store a message; `done` is called when it is durable, or will not be.
 
         Appends of one turn (> 0) keep their order: when one is refused, all later ones of this turn are refused too,
         whatever has changed meanwhile. To try again, take a higher turn. Turn 0 is for appends that stand alone.
+        A `spare` one is refused unless half of the buffer is free with it. Any thread may append.
         """
-        self._requests.put(Append(message, done, turn))
+        self._requests.put(Append(message, done, turn, spare))
 
     def remove(self, keys: Collection[int]) -> None:
         """Remove messages; `removed` is called when they are gone, however long the disk fails."""
@@ -224,6 +228,8 @@ class BufferThread:
         if not appends and not self._removals:
             return
         self._appends = appends  # until they are stored, so that a failure refuses them
+        if any(append.spare for append in appends):
+            self._appends = appends = self._without_spare(appends)
         stored, dropped = self._buffer.apply([append.message for append in appends], self._removals)
         self._appends = []
         self._are_figures_old = True
@@ -240,6 +246,16 @@ class BufferThread:
         if stored:
             self._failures = 0
             self._answers.append(partial(self._events.stored, stored))
+
+    def _without_spare(self, appends: list[Append]) -> list[Append]:
+        """Without those spare ones that are not to have the room: of many, about as many of the first as may stay."""
+        spare = [append for append in appends if append.spare]
+        others = [append.message for append in appends if not append.spare]
+        most = len(spare)
+        while most and not self._buffer.is_half_free([*others, *(append.message for append in spare[:most])]):
+            most //= 2
+        self._refuse(spare[most:], _HALF_FULL)
+        return [append for append in appends if not append.spare] + spare[:most]
 
     def _admitted(self) -> list[Append]:
         """The appends that have come, without those whose turn is over."""

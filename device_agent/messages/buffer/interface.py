@@ -64,6 +64,10 @@ class Buffer(Protocol):
         """The longest message (body and all the rest) that it can take now. Any thread may ask."""
         ...
 
+    def is_half_free(self, messages: Sequence[Message]) -> bool:
+        """Whether at least half of its room is left when these are stored, too."""
+        ...
+
     def now_s(self) -> float:
         """Its clock: seconds that only ever grow, over restarts too, and never jump. Any thread may ask."""
         ...

@@ -21,7 +21,7 @@ from device_agent.messages.buffer import buffer_file
 from device_agent.messages.buffer.buffer_clock import BufferClock
 from device_agent.messages.buffer.buffer_rows import DamagedRow
 from device_agent.messages.buffer.buffer_salvage import Remains, carry_over, loss_text
-from device_agent.messages.buffer.buffer_space import PAGE_BYTES, allowed_bytes, plan_space
+from device_agent.messages.buffer.buffer_space import PAGE_BYTES, allowed_bytes, message_bytes, needed_bytes, plan_space
 from device_agent.messages.buffer.buffer_table import Table
 from device_agent.messages.buffer.interface import Applied, BufferFailure, Figures
 from device_agent.messages.message import SET_ASIDE, Message, Stored
@@ -75,6 +75,10 @@ class SqliteBuffer:
     def largest_bytes(self) -> int:
         """See Buffer."""
         return self._space.largest_bytes
+
+    def is_half_free(self, messages: Sequence[Message]) -> bool:
+        """See Buffer."""
+        return self._guard(Table.is_half_free, sum(needed_bytes(message_bytes(message)) for message in messages))
 
     def now_s(self) -> float:
         """See Buffer."""

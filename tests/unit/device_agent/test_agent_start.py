@@ -39,7 +39,7 @@ def test_problems_of_buffer_and_transport_are_told_together(tmp_path: Path) -> N
 def test_an_input_that_covers_an_output_is_refused(tmp_path: Path, filter_: str) -> None:
     given = {**MQTT, "EDGEPACK_INPUT": filter_, "EDGEPACK_OUTPUT": "loop/out"}
     given["EDGEPACK_BUFFER_PATH"] = str(tmp_path / "buffer.db")
-    with pytest.raises(SettingsError, match="EDGEPACK_OUTPUT, loop/out: results would come back"):
+    with pytest.raises(SettingsError, match="EDGEPACK_OUTPUT, loop/out: what is sent would come back"):
         MessageSide(parse_settings(given).messages, given, str(tmp_path))
 
 

@@ -250,3 +250,24 @@ def test_a_made_baseline_knows_which_part_and_member_it_is_of_and_its_limit(
     assert read_baseline({**document, "part": "both"}, "f")[1] == [
         "f: `part` is request or response, and `field` a text"
     ]
+
+
+def test_a_piece_beside_its_parquet_is_read_once_and_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
+    hour = tmp_path / "requests/2026/11/26/10"
+    hour.mkdir(parents=True)
+    records = [
+        {"time": "2026-11-26T10:00:00.123Z", "id": f"{n}", "status": 200, "ms": 1, "request": [[n]], "response": n}
+        for n in range(4)
+    ]
+    lines = [json.dumps(record) + "\n" for record in records]
+    (hour / "a.jsonl").write_text("".join(lines[:2]))
+    texts = [{**record, "request": json.dumps(record["request"]), "response": "0"} for record in records[:2]]
+    parquet.write_table(ArrowTable.from_pylist(texts), hour / "a.parquet")
+    (hour / "b.jsonl").write_text(lines[2] + lines[3][:20])
+    table = read_table(tmp_path)
+    assert sorted(table.columns["0"]) == [0, 1, 2]
+    assert any("1 last lines were torn" in note for note in table.notes)
+    assert read_table(hour / "a.jsonl").rows == 2
+    (hour / "c.jsonl").write_text(lines[3][:20])
+    with pytest.raises(InputError, match=r"c\.jsonl, line 1: no JSON"):
+        read_table(tmp_path)

@@ -13,7 +13,7 @@ from tests.fakes.memory_buffer import MemoryBuffer
 
 def message(number: int, **more: Any) -> Message:
     """A small message that tells its number."""
-    return Message(b"%d" % number, "out", f"id-{number}", **more)
+    return Message(b"%d" % number, "out", f"id-{number}")._replace(**more)
 
 
 ALL = message_key(10, 0)
@@ -100,9 +100,9 @@ class World:
         self.diary = Diary()
         self.thread = BufferThread(self.buffer, asyncio.get_running_loop(), self.diary)
 
-    def append(self, number: int, turn: int = 0, **more: Any) -> None:
+    def append(self, number: int, turn: int = 0, spare: bool = False, **more: Any) -> None:
         """Append a message with this number."""
-        self.thread.append(message(number, **more), self.diary.done(number), turn=turn)
+        self.thread.append(message(number, **more), self.diary.done(number), turn=turn, spare=spare)
 
     async def hold(self) -> None:
         """Let a commit begin, and not end."""

@@ -196,6 +196,20 @@ def test_full_refuses_what_does_not_fit_and_takes_it_when_there_is_room(make: Ma
     assert [entry.key for entry in buffer.read(0, ALL, 1, MIB)] > keys[-1:]
 
 
+def test_it_says_whether_half_of_it_stays_free_also_after_it_was_full(make: Make) -> None:
+    buffer = make(MIB)
+    assert buffer.is_half_free([])
+    assert not buffer.is_half_free([message(1, body=bytes(MIB * 3 // 4))])
+    keys: list[int] = []
+    while applied := buffer.apply([message(len(keys), body=bytes(1500))]).stored:
+        keys += [entry.key for entry in applied]
+    assert not buffer.is_half_free([])
+    buffer.apply([], keys[: len(keys) // 4])
+    assert not buffer.is_half_free([])
+    buffer.apply([], keys[len(keys) // 4 :])
+    assert buffer.is_half_free([message(1, body=bytes(1500))])
+
+
 def test_drop_oldest_discards_in_order_those_set_aside_first(make: Make) -> None:
     buffer = make(MIB, "drop_oldest")
     dropped: list[int] = []
