@@ -1,5 +1,6 @@
 """What a build warns of once models and locks are known: what may go wrong on the device, or is too much. Pure."""
 
+import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from packaging.requirements import Requirement
@@ -12,6 +13,7 @@ from edgepack.project import Recipe
 from edgepack.resolve.lock import PlatformLock
 from edgepack.resolve.package_requests import python_fits
 
+_BASELINE = "EDGEPACK_DRIFT_BASELINE"
 _HUGE_WHEEL_BYTES = 100 * 1024 * 1024
 _PICKLED_WITH = {"ScikitLearn": "scikit-learn"}  # frameworks whose models open in the version that wrote them
 
@@ -57,6 +59,25 @@ def _image_warnings(
                 f"{', '.join(secrets[:10])}; register it without them"
             )
     yield from _version_warnings(models, locks)
+    yield from _baseline_warnings(recipe, models)
+
+
+def _baseline_warnings(recipe: Recipe, models: Sequence[ModelRecord]) -> Iterator[str]:
+    """Baselines that the agent is told to watch, and that it will not find in the image."""
+    named = str(recipe.module.env.get(_BASELINE, recipe.variables.get(_BASELINE, "")))
+    script = recipe.script
+    there = {path for path, _, _ in script.files} if script else set()
+    there |= {f"{script.source_name}/{path}" for path in there} if script else set()
+    for model in models:
+        paths = {file.path for file in model.files}
+        there |= {f"azureml-models/{model.name}/{model.version}/{path}" for path in paths}
+        there |= paths if len(models) == 1 else set()
+    for path in filter(None, map(str.strip, named.split(","))):
+        if not path.startswith("/") and posixpath.normpath(path) not in there:
+            yield (
+                f"{_BASELINE} names {path}, which is neither beside the script nor with the model: the agent will not "
+                "start without it; make it with `edgepack drift baseline`"
+            )
 
 
 def _unpinned(requirements: Iterable[str], locks: Mapping[Platform, PlatformLock]) -> list[str]:

@@ -1,5 +1,6 @@
 """What a build warns of: models that another version of scikit-learn wrote."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from edgepack.project import Recipe
 from edgepack.project_file import ModuleOptions
 from edgepack.resolve.lock import PlatformLock, Wheel
 from edgepack.resolve.package_requests import PackageRequests
+from edgepack.script_folder import Script
 
 
 def recipe(python: str | None = None, *requirements: str) -> Recipe:
@@ -86,3 +88,11 @@ def test_an_old_python_and_packages_of_today() -> None:
     text = next(build_warnings([(recipe("3.6.2", *asked), [], locks("1.9.1", "1.2.1"))]))
     assert "Scikit_learn 1.9.1 and 1.2.1;" in text
     assert list(build_warnings([(recipe("3.11", *asked), [], locks("1.2.1", "1.2.1"))])) == []
+
+
+def test_a_drift_baseline_that_is_not_in_the_image() -> None:
+    named = "iris.pkl, azureml-models/iris/1/iris.pkl, /mnt/b.json, limits.json, score/limits.json, nowhere.json"
+    script = Script("score.py", (("limits.json", Path("limits.json"), False),), "score")
+    watching = replace(recipe(), script=script, module=ModuleOptions("x", env={"EDGEPACK_DRIFT_BASELINE": named}))
+    (text,) = build_warnings([(watching, [model(version="1.2.1")], locks("1.2.1", "1.2.1"))])
+    assert text.startswith("EDGEPACK_DRIFT_BASELINE names nowhere.json, which is neither beside the script nor with")
