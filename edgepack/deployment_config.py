@@ -2,7 +2,7 @@
 
 JSON or YAML. `computeType` (in any case) decides which keys there are; keys and defaults are v1's. All problems of a
 file are told together, an unknown key with the nearest known one. Only `local` and `iot` can be deployed here; the
-others are read whole all the same.
+others are read whole all the same. Data collection is taken in both (`data_collection`), though v1 had it in others.
 """
 
 import json
@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from edgepack.data_collection import COLLECTION_KEYS, collection_variables
 from edgepack.deployment_targets import (
     ACI,
     AKS,
@@ -115,14 +116,15 @@ _IOT = {
     "routes": OBJECT,
     "iotDeviceId": TEXT,
     "acrCredentials": LIST,
+    **COLLECTION_KEYS,
 }
 
 
 def _local(reading: KeyReading, given: Mapping[Any, Any]) -> LocalDeployment:
-    found = reading.keys(given, {"port": WHOLE})
+    found = reading.keys(given, {"port": WHOLE, **COLLECTION_KEYS})
     port = found.get("port")
     reading.need(port is None or 1 <= port <= 65535, f"`port` is {port}, not one of 1 to 65535")
-    return LocalDeployment(port)
+    return LocalDeployment(port, collection_variables(reading, found))
 
 
 def _resources(reading: KeyReading, found: Mapping[str, Any], table: Mapping[str, Any]) -> ContainerResources:
@@ -233,8 +235,9 @@ def _iot(reading: KeyReading, given: Mapping[Any, Any]) -> IotDeployment:
         reading.need(isinstance(part, dict), f"`{place}` must be {OBJECT}")
         usable = reading.keys(part if isinstance(part, dict) else {}, _CREDENTIALS, f"{place}.", tuple(_CREDENTIALS))
         credentials.append(AcrCredentials(*(usable.get(key, "") for key in _CREDENTIALS)))
+    variables = collection_variables(reading, found)
     return IotDeployment(
-        module, found.get("iotDeviceId", ""), found.get("routes", {}), tuple(others), tuple(credentials)
+        module, found.get("iotDeviceId", ""), found.get("routes", {}), tuple(others), tuple(credentials), variables
     )
 
 

@@ -10,9 +10,12 @@ COMPUTE_TYPES = (LOCAL, ACI, AKS, AKS_ENDPOINT, IOT)
 
 @dataclass(frozen=True, slots=True)
 class LocalDeployment:
-    """A service on this machine. `port` None: a free one."""
+    """A service on this machine. `port` None: a free one. `variables` are those of the agent, where nothing else says
+    otherwise.
+    """
 
     port: int | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +125,16 @@ class AcrCredentials:
 
 @dataclass(frozen=True, slots=True)
 class IotDeployment:
-    """IoT Edge: the model's own module, others, routes by name, the device, and who pulls the images."""
+    """IoT Edge: the model's own module, others, routes by name, the device, and who pulls the images. `variables` are
+    those of the agent, where nothing else says otherwise.
+    """
 
     module: EdgeModule
     device_id: str
     routes: Mapping[str, Any] = field(default_factory=dict)
     external_modules: tuple[EdgeModule, ...] = ()
     credentials: tuple[AcrCredentials, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 DeploymentConfig = LocalDeployment | AciDeployment | AksDeployment | IotDeployment

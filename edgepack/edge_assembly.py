@@ -37,7 +37,9 @@ def edge_assembly(
     """
     module = _options(deployment.module)
     document = {"module": {"name": module.name}, **({"inference_config": dict(config)} if config else {})}
-    recipe = replace(recipe_of(document, folder, options), module=module)
+    recipe = recipe_of(document, folder, options)
+    told = {name: value for name, value in deployment.variables.items() if name not in recipe.variables}
+    recipe = replace(recipe, module=replace(module, env={**told, **module.env}))
     placed = tuple(PlacedModule(_options(each), each.image or "") for each in deployment.external_modules)
     credentials = _credentials(deployment.credentials)
     variables = [

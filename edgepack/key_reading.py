@@ -61,9 +61,9 @@ class KeyReading:
 
     @staticmethod
     def _fits(value: Any, kinds: Any) -> bool:
-        if isinstance(value, bool):
-            return bool(kinds == FLAG)
         wanted = kinds if isinstance(kinds, tuple) else (kinds,)
+        if isinstance(value, bool):
+            return FLAG in wanted
         return any(isinstance(value, _TYPES[kind]) for kind in wanted)
 
 

@@ -82,6 +82,7 @@ def _spec(module: ModuleOptions, image: ImageReference, digest: str) -> ModuleSp
         input_name=_name(module.env, "EDGEPACK_INPUT", "amlInput"),
         output_name=_name(module.env, "EDGEPACK_OUTPUT", "amlOutput"),
         error_output_name=_name(module.env, "EDGEPACK_ERROR_OUTPUT", "amlError"),
+        capture_output_name=_name(module.env, "EDGEPACK_CAPTURE_OUTPUT", ""),
     )
 
 

@@ -169,6 +169,7 @@ def service_request(
         description=options.description,
         tags=tags,
         properties=properties,
+        variables=deployment.variables,
     )
 
 

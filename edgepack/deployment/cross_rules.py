@@ -39,10 +39,7 @@ def route_modules(manifest: Manifest) -> Iterator[Problem]:
 def route_ends(manifest: Manifest) -> Iterator[Problem]:
     """Inputs and outputs that routes name, where a module's environment tells which ones it has."""
     inputs = {name: _names(module, ("EDGEPACK_INPUT",)) for name, module in manifest.modules.items()}
-    outputs = {
-        name.lower(): _names(module, ("EDGEPACK_OUTPUT", "EDGEPACK_ERROR_OUTPUT"))
-        for name, module in manifest.modules.items()
-    }
+    outputs = {name.lower(): _outputs(module) for name, module in manifest.modules.items()}
     for place, route in _routes(manifest):
         sink, path = route.sink, route.path
         if isinstance(sink, ModuleInput) and inputs.get(sink.module) and sink.input_name not in inputs[sink.module]:
@@ -51,10 +48,16 @@ def route_ends(manifest: Manifest) -> Iterator[Problem]:
             yield place.warning("route-input", what)
         is_output = len(path) == 5 and path[3].lower() == "outputs" and route.source_module is not None
         known = outputs.get(path[2].lower(), ()) if is_output else ()
-        if len(known) == 2 and path[4] != "*" and path[4].lower() not in [name.lower() for name in known]:
+        if known and path[4] != "*" and path[4].lower() not in [name.lower() for name in known]:
             there = ", ".join(known)
             what = f"comes from the output {shown(path[4])} of {path[2]}, whose environment sets: {there}"
             yield place.warning("route-output", what)
+
+
+def _outputs(module: Place) -> tuple[str, ...]:
+    """All of a module's outputs; none where one of them may have the agent's default name."""
+    usual = _names(module, ("EDGEPACK_OUTPUT", "EDGEPACK_ERROR_OUTPUT"))
+    return usual + _names(module, ("EDGEPACK_CAPTURE_OUTPUT",)) if len(usual) == 2 else ()
 
 
 def _names(module: Place, variables: tuple[str, ...]) -> tuple[str, ...]:

@@ -52,6 +52,7 @@ class ModuleSpec:
 
     `create_options` is laid over the defaults (see `default_create_options`). `desired` are the module twin's
     desired properties, None: no twin. `host_port` is published on 127.0.0.1 of the host, None: not at all.
+    `capture_output_name` "": captured requests are not sent.
     """
 
     name: str
@@ -69,6 +70,7 @@ class ModuleSpec:
     input_name: str = "amlInput"
     output_name: str = "amlOutput"
     error_output_name: str = "amlError"
+    capture_output_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,16 +145,19 @@ def _refused(manifest: Mapping[str, Any]) -> list[Problem]:
 
 
 def default_routes(module: ModuleSpec) -> dict[str, Route]:
-    """Leaf devices' messages into the module (`MODULEInput`); its results (`MODULEOutput`) and what it could not score
-    (`MODULEErrors`) to IoT Hub. What no route takes is lost.
+    """Leaf devices' messages into the module (`MODULEInput`); its results (`MODULEOutput`), what it could not score
+    (`MODULEErrors`) and the requests it keeps (`MODULECaptured`) to IoT Hub. What no route takes is lost.
     """
     endpoint = f'BrokeredEndpoint("/modules/{module.name}/inputs/{module.input_name}")'
     outputs = f"/messages/modules/{module.name}/outputs"
-    return {
+    routes = {
         f"{module.name}Input": Route(f"FROM /messages/* WHERE NOT IS_DEFINED($connectionModuleId) INTO {endpoint}"),
         f"{module.name}Output": Route(f"FROM {outputs}/{module.output_name} INTO $upstream"),
         f"{module.name}Errors": Route(f"FROM {outputs}/{module.error_output_name} INTO $upstream"),
     }
+    if module.capture_output_name:
+        routes[f"{module.name}Captured"] = Route(f"FROM {outputs}/{module.capture_output_name} INTO $upstream")
+    return routes
 
 
 def default_create_options(name: str, host_port: int | None) -> dict[str, Any]:
@@ -275,8 +280,8 @@ def _own_problems(module: ModuleSpec) -> list[str]:
     last = module.repository.rsplit("/", 1)[-1]
     if "@" in module.repository or ":" in last:
         found.append(f"module {module.name}: repository {shown(module.repository)} must come without tag and digest")
-    outputs = ("output", module.output_name), ("output", module.error_output_name)
-    for what, name in (("input", module.input_name), *outputs):
+    names = (module.output_name, module.error_output_name, module.capture_output_name)
+    for what, name in (("input", module.input_name), *(("output", name) for name in names if name)):
         if not can_be_spelled(name):
             found.append(f"module {module.name}: {what} {shown(name)} cannot be named in a route: choose another name")
     return found

@@ -42,7 +42,7 @@ class ServiceRequest:
     `inference_config` is a file in the v1 schema, or such a document; the paths in a document start at `folder` (or
     are absolute). None: the one model is an ONNX model, served without a script. `port` None: a free one. `host` is
     the address to listen on; anything but loopback needs a key. `needs_key`: requests must show one; `keys` None: two
-    are made up.
+    are made up. `variables` are those of the agent, where the inference configuration does not say otherwise.
     """
 
     name: str
@@ -57,6 +57,7 @@ class ServiceRequest:
     description: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,7 @@ def read_recipe(workspace: Path, request: ServiceRequest) -> Recipe:
     registry = ModelRegistry(workspace)
     models = [registry.get(model.name, model.version) for model in request.models]
     recipe = served(recipe_of({**document, **inline}, request.folder, options), models, registry)
+    recipe = replace(recipe, variables={**request.variables, **recipe.variables})
     if inline:
         return replace(recipe, environment_file=recipe.environment_file.replace(PROJECT_FILE, _SAID))
     return recipe

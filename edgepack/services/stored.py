@@ -81,6 +81,7 @@ def encode_service(stored: StoredService) -> bytes:
         "description": request.description,
         "tags": dict(request.tags),
         "properties": dict(request.properties),
+        "variables": dict(request.variables),
         "created_utc": stored.created_utc,
         "updated_utc": stored.updated_utc,
         "phase": stored.phase,
@@ -130,6 +131,7 @@ def _read(found: Mapping[str, Any]) -> StoredService:
         description=found["description"],
         tags=dict(found["tags"]),
         properties=dict(found["properties"]),
+        variables=dict(found.get("variables", {})),
     )
     instance = found["instance"]
     return StoredService(

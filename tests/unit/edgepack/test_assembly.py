@@ -239,3 +239,14 @@ def test_all_that_is_wrong_at_once_and_shared_things_once(folder: Path) -> None:
     for part in ("`imge`", "m:x", "modules.c: name its", "linux/s390x", "WHO is not set", "did you mean `routes`?"):
         assert part in text
     assert text.count("linux/s390x' is not known") == 1
+
+
+def test_what_is_captured_is_routed_like_other_outputs(folder: Path) -> None:
+    env = {"EDGEPACK_CAPTURE_OUTPUT": "captured", "EDGEPACK_OUTPUT": "o", "EDGEPACK_ERROR_OUTPUT": "e"}
+    found = content(read(folder, line(modules={"scorer": {**SCORER, "env": env}})))
+    routes = found["$edgeHub"]["properties.desired"]["routes"]
+    assert routes["scorerCaptured"] == "FROM /messages/modules/scorer/outputs/captured INTO $upstream"
+    assert check({"modulesContent": found}).problems == ()
+    routes["scorerCaptured"] = routes["scorerCaptured"].replace("captured", "capture")
+    (problem,) = check({"modulesContent": found}).problems
+    assert "whose environment sets: o, e, captured" in str(problem)

@@ -46,6 +46,7 @@ REQUEST = ServiceRequest(
     description="text",
     tags={"a": "1"},
     properties={"p": "2"},
+    variables={"EDGEPACK_CAPTURE_PERCENT": "10"},
 )
 STORED = StoredService(
     REQUEST,
