@@ -4,8 +4,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
+from tests.examples import FAST
+
 # Fewer examples where a test does not say how many; a busy machine is no finding.
-settings.register_profile("fast", max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(FAST, max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("all", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("all")
 

@@ -12,6 +12,7 @@ from device_agent.messages.buffer.buffer_clock import BufferClock, Readings
 from device_agent.messages.buffer.interface import Buffer
 from device_agent.messages.buffer.sqlite_buffer import SqliteBuffer
 from device_agent.messages.message import SET_ASIDE, Message, key_lane, key_number, message_key
+from tests.examples import examples
 from tests.fakes.memory_buffer import MemoryBuffer
 
 MIB = 1024 * 1024
@@ -184,7 +185,7 @@ class MemoryMachine(BufferMachine):
         return MemoryBuffer(MIB // 2, self.policy, lambda: self.boot_s)
 
 
-SqliteMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
-MemoryMachine.TestCase.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
+SqliteMachine.TestCase.settings = settings(max_examples=examples(40), stateful_step_count=30, deadline=None)
+MemoryMachine.TestCase.settings = settings(max_examples=examples(20), stateful_step_count=30, deadline=None)
 TestSqliteMachine = SqliteMachine.TestCase
 TestMemoryMachine = MemoryMachine.TestCase

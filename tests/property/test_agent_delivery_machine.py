@@ -15,6 +15,7 @@ from device_agent.messages.delivery import Delivery
 from device_agent.messages.delivery_actions import Connect, Load, Publish, Remove, SetAside, State
 from device_agent.messages.message import SET_ASIDE, Message, Stored, key_lane, key_number, message_key
 from device_agent.messages.transport import Loss
+from tests.examples import examples
 
 SMALL = {"HELD_MESSAGES": 8, "LOAD_MESSAGES": 4, "HELD_BYTES": 4000, "LOAD_BYTES": 1000}
 
@@ -245,6 +246,6 @@ class DeliveryMachine(RuleBasedStateMachine):
 
 
 DeliveryMachine.TestCase.settings = settings(
-    max_examples=150, stateful_step_count=60, deadline=None, phases=[Phase.generate, Phase.shrink]
+    max_examples=examples(150), stateful_step_count=60, deadline=None, phases=[Phase.generate, Phase.shrink]
 )
 TestDelivery = DeliveryMachine.TestCase

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from edgepack.base.deb import read_deb
 from edgepack.errors import DamagedDataError
+from tests.examples import examples
 from tests.fakes.deb import Deb, Folder, Hardlink, Program, Symlink, ar_archive, tar_archive
 
 PACKAGE = Deb(
@@ -39,7 +40,7 @@ def read(file: Path, content: bytes) -> None:
         read_deb(file)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.sampled_from(PACKED), st.data())
 def test_changed_bytes(file: Path, content: bytes, data: st.DataObject) -> None:
     changed = bytearray(content)
@@ -48,7 +49,7 @@ def test_changed_bytes(file: Path, content: bytes, data: st.DataObject) -> None:
     read(file, bytes(changed))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.sampled_from(PACKED), st.data())
 def test_a_package_that_ends_too_early(file: Path, content: bytes, data: st.DataObject) -> None:
     """The last byte may be padding."""
@@ -57,7 +58,7 @@ def test_a_package_that_ends_too_early(file: Path, content: bytes, data: st.Data
         read_deb(file)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.data())
 def test_changed_tar_headers(file: Path, data: st.DataObject) -> None:
     """Compression would hide a change of the archive inside; here each field of each header is hit."""

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from edgepack.base.apt import compare_versions, parse_release
 from edgepack.errors import DamagedDataError
+from tests.examples import examples
 
 PARTS = st.from_regex(r"[0-9][0-9a-zA-Z.+~]{0,6}", fullmatch=True)
 REVISIONS = st.from_regex(r"[0-9a-zA-Z.+~]{1,5}", fullmatch=True)
@@ -22,7 +23,7 @@ VERSIONS = st.builds(
 
 
 @pytest.mark.skipif(shutil.which("dpkg") is None, reason="dpkg is not installed")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(VERSIONS, min_size=2, max_size=2) | st.lists(PARTS, min_size=2, max_size=2))
 def test_dpkg_agrees(versions: list[str]) -> None:
     one, other = versions

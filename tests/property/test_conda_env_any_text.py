@@ -10,6 +10,7 @@ from packaging.requirements import Requirement
 from edgepack.errors import InputError
 from edgepack.inference_config import parse_inference_config
 from edgepack.resolve.conda_env import parse_conda_file, read_conda_document
+from tests.examples import examples
 
 WORDS = "numpy python pip 1 1.2 * .* = == >= < , | [ ] :: - -r -i --index-url --pre # ; @ ' ~= ! a b . / git+ .whl"
 MARKS = [" ", ": ", "\n", "\n- ", "dependencies:\n", "channels: ", "- pip:\n  - ", "{", "}", "&a ", "*a", "!!int ", '"']
@@ -32,7 +33,7 @@ def read_text(name: str) -> str:
     return "-r 1\n-r b\nsix\n"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(PIECES | st.text(max_size=40) | DOCUMENTS.map(yaml.safe_dump))
 def test_any_text(text: str) -> None:
     with suppress(InputError):
@@ -42,7 +43,7 @@ def test_any_text(text: str) -> None:
         parse_inference_config(text, "x")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(PIECES | DOCUMENTS, max_size=4), st.lists(PIECES | DOCUMENTS, max_size=4))
 def test_any_packages(conda: list[object], pip: list[object]) -> None:
     with suppress(InputError):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from edgepack.errors import DamagedDataError, InputError
 from edgepack.oci.validate import verify_layout
+from tests.examples import examples
 from tests.fakes.images import ImageMaker
 
 
@@ -22,7 +23,7 @@ def layout() -> Iterator[Path]:
         yield Path(folder, "layout")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.data())
 def test_damage_is_found(layout: Path, data: st.DataObject) -> None:
     files = sorted(path for path in layout.rglob("*") if path.is_file())

@@ -12,6 +12,7 @@ from edgepack.base.base_image import BaseImage, BaseLayer, SuppliedPackage
 from edgepack.errors import DamagedDataError
 from edgepack.resolve.lock import PlatformLock, Wheel
 from edgepack.resolve.lock_file import encode_lock, parse_lock
+from tests.examples import examples
 
 HASHES = st.from_regex(r"[0-9a-f]{64}", fullmatch=True)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -63,7 +64,7 @@ LOCKS = st.builds(
 MARKER = "sys_platform == 'linux'"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(LOCKS)
 def test_what_is_written_is_read_and_is_a_standard_lock(lock: PlatformLock) -> None:
     text = encode_lock(lock, MARKER)
@@ -71,7 +72,7 @@ def test_what_is_written_is_read_and_is_a_standard_lock(lock: PlatformLock) -> N
     Pylock.from_dict(tomllib.loads(text))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(LOCKS, st.data())
 def test_a_damaged_lock(lock: PlatformLock, data: st.DataObject) -> None:
     text = encode_lock(lock, MARKER)

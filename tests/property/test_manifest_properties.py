@@ -12,6 +12,7 @@ from edgepack.deployment.loose_json import strict_json
 from edgepack.deployment.manifest import ModuleSpec, deployment_manifest
 from edgepack.deployment.validate import problems
 from edgepack.errors import InputError
+from tests.examples import examples
 
 KEYS = st.one_of(
     st.text(max_size=8),
@@ -90,7 +91,7 @@ def test_the_check_never_raises(document: Any) -> None:
         assert problem.pointer == "" or problem.pointer.startswith("/")
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.data())
 def test_the_check_never_raises_on_a_manifest_with_one_broken_place(data: st.DataObject) -> None:
     document = json.loads(json.dumps(GOOD))

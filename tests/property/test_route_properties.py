@@ -27,9 +27,10 @@ from edgepack.deployment.route_tree import (
     SystemProperty,
     Upstream,
 )
+from tests.examples import examples
 from tests.fakes.route_walk import Refused, walk
 
-LIGHT = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+LIGHT = settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 TEXTS = st.sampled_from(["", "a", "3", "-1.5", "it's", 'a "b"', "\\u0041", "😀b", "*/", "2026-01-31T10:00:00Z", "x\n"])
 LEAVES: dict[str, st.SearchStrategy[Expression]] = {

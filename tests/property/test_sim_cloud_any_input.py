@@ -3,6 +3,7 @@
 import json
 import re
 from typing import Any
+from urllib.parse import unquote
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,7 +84,7 @@ def test_any_text_is_no_token(text: str) -> None:
 def test_a_token_with_another_character_is_no_longer_good(place: int, character: str) -> None:
     changed = TOKEN[:place] + character + TOKEN[place + 1 :]
     found = verify_token(changed, hosts=["localhost"], client_id="d", keys=[b"key"], now_s=0)
-    if isinstance(found, Verified) and changed != TOKEN:
+    if isinstance(found, Verified) and unquote(changed) != unquote(TOKEN):  # %3D may be written %3d
         last = TOKEN.index("%3D&se=") - 1
         assert place not in _VALUES or place == last, "in a value, only bits that base64 leaves unused"
 

@@ -14,6 +14,7 @@ from simulator.devices.session import Acknowledged, Session, SessionSettings, Te
 from simulator.mqtt.encoding import encode
 from simulator.mqtt.packets import Connack, Connect, Packet, Puback, Publish, Suback, Subscribe
 from simulator.mqtt.reading import PacketReader
+from tests.examples import examples
 
 
 class SessionMachine(RuleBasedStateMachine):
@@ -174,4 +175,4 @@ class SessionMachine(RuleBasedStateMachine):
 
 
 TestSessionMachine = SessionMachine.TestCase
-TestSessionMachine.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+TestSessionMachine.settings = settings(max_examples=examples(150), stateful_step_count=60, deadline=None)

@@ -20,6 +20,7 @@ from simulator.hub.queues import Waiting
 from simulator.ledger import Ledger
 from simulator.message import HubMessage
 from simulator.mqtt.packets import Connack, Puback, Publish, Suback, Unsubscribe
+from tests.examples import examples
 from tests.unit.simulator.hub.hub_world import HubWorld, Peer, acks, messages
 
 SCORER = "edge/scorer"
@@ -317,5 +318,5 @@ class HubMachine(RuleBasedStateMachine):
         assert lost <= self.taken - self.answered
 
 
-HubMachine.TestCase.settings = settings(max_examples=70, stateful_step_count=30, deadline=None)
+HubMachine.TestCase.settings = settings(max_examples=examples(70), stateful_step_count=30, deadline=None)
 TestHubMachine = HubMachine.TestCase

@@ -26,6 +26,7 @@ from simulator.mqtt.packets import (
     matches,
 )
 from simulator.mqtt.reading import PacketReader
+from tests.examples import examples
 from tests.unit.simulator.hub.hub_world import HubWorld, Peer, Wire
 
 _TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=40)
@@ -63,7 +64,7 @@ PACKETS: st.SearchStrategy[Packet] = st.one_of(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.lists(PACKETS, max_size=6), st.lists(st.integers(0, 2000), max_size=6))
 def test_what_is_encoded_is_read_again_however_it_is_cut(packets: list[Packet], cuts: list[int]) -> None:
     data = encode_all(packets)
@@ -73,7 +74,7 @@ def test_what_is_encoded_is_read_again_however_it_is_cut(packets: list[Packet], 
     assert found == packets
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.lists(st.binary(max_size=60), max_size=5))
 def test_any_bytes_give_packets_and_at_most_one_end(pieces: list[bytes]) -> None:
     reader = PacketReader(limit_bytes=1000)
@@ -84,7 +85,7 @@ def test_any_bytes_give_packets_and_at_most_one_end(pieces: list[bytes]) -> None
             assert PacketReader().feed(encode(packet)) == [packet]
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.lists(st.one_of(PACKETS.map(encode), st.binary(max_size=30)), max_size=8), st.booleans())
 def test_a_connection_takes_any_bytes(pieces: list[bytes], signs_in: bool) -> None:
     world = HubWorld({"up": "FROM /messages/* INTO $upstream"})

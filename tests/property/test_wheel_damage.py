@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from edgepack.errors import DamagedDataError
 from edgepack.layers.entry import is_plain_path
 from edgepack.layers.wheel import wheel_entries
+from tests.examples import examples
 from tests.fakes.wheels import FakeWheel, zip_archive
 
 WHEEL = FakeWheel(
@@ -36,7 +37,7 @@ def read(file: Path, content: bytes) -> None:
             assert is_plain_path(entry.path)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.data())
 def test_changed_bytes(file: Path, data: st.DataObject) -> None:
     changed = bytearray(GOOD)
@@ -45,7 +46,7 @@ def test_changed_bytes(file: Path, data: st.DataObject) -> None:
     read(file, bytes(changed))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.integers(0, len(GOOD) - 1))
 def test_a_wheel_that_ends_too_early(file: Path, size: int) -> None:
     file.write_bytes(GOOD[:size])
@@ -53,7 +54,7 @@ def test_a_wheel_that_ends_too_early(file: Path, size: int) -> None:
         wheel_entries(file, "site", "/usr/bin/python3")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from([f"{INFO}/{name}" for name in ("WHEEL", "RECORD", "METADATA", "entry_points.txt", "x/")])

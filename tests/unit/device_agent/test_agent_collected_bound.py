@@ -18,6 +18,7 @@ from device_agent.collected_data import (
 )
 from device_agent.collected_place import csv_place
 from device_agent.collected_turn import COUNT_FILE
+from tests.examples import examples
 from tests.unit.device_agent.collected_world import (
     NOON,
     V1,
@@ -85,7 +86,7 @@ def test_files_that_were_fetched_away_are_not_missed(tmp_path: Path) -> None:
     assert list(files_in(tmp_path).values()) == [b"2\n"]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     bound=st.integers(0, 200_000),
     calls=st.lists(
@@ -109,7 +110,7 @@ def test_the_bytes_on_disk_never_exceed_the_bound(bound: int, calls: list[tuple[
             assert not written or any(text.endswith(rows) for text in files.values())
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(workspace=st.text(max_size=30), parts=st.tuples(*[st.text(max_size=300)] * 4), name=st.text(max_size=300))
 def test_names_from_scripts_never_leave_the_folder_and_are_bounded(
     workspace: str, parts: tuple[str, ...], name: str

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from device_agent.shims.azureml.ai.monitoring import Collector
 from device_agent.shims.azureml.ai.monitoring.context import BasicCorrelationContext
 from device_agent.shims.azureml.monitoring import ModelDataCollector
+from tests.examples import examples
 from tests.unit.device_agent.collecting_world import (
     CORRELATIONS,
     FRAME,
@@ -277,7 +278,7 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     designation=st.one_of(st.sampled_from(["inputs", "general", "predictions"]), ANYTHING), values=st.lists(ANYTHING)
 )

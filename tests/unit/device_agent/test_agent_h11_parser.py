@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from device_agent import h11_parser
 from device_agent.http_message import Request
 from device_agent.http_reader import Reader, RequestReader
+from tests.examples import examples
 
 WHOLE = [
     b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -96,7 +97,7 @@ def test_a_request_without_host_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
     assert refusal[0] == 400
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(st.sampled_from([each for each in WHOLE if b"close" not in each and b"1.0" not in each]), max_size=5))
 def test_requests_one_after_another(requests: list[bytes]) -> None:
     stream = b"".join(requests)

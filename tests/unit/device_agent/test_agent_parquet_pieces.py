@@ -18,6 +18,7 @@ from device_agent.collected_replacing import HasChanged, replace, replacing, tid
 from device_agent.collected_turn import COUNT_FILE, on_disk
 from device_agent.parquet_pieces import Report, finished_pieces
 from device_agent.parquet_pieces import parquet as as_parquet
+from tests.examples import examples
 from tests.unit.device_agent.collected_world import NOON, Clock, a_folder, files_in, finish, start
 from tests.unit.device_agent.piece_world import HOUR, LATER, PLACE, append, ids_read, line, rows_in, turn
 
@@ -199,7 +200,7 @@ def test_a_lock_that_another_holds_is_a_problem_of_this_time(tmp_path: Path) -> 
     assert turn(folder).turned == 1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     st.integers(0, 160_000),
     st.lists(st.one_of(st.integers(1, 60), st.sampled_from(["turn", "restart", "hour", *STEPS])), max_size=40),

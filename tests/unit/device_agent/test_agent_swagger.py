@@ -3,13 +3,11 @@
 import json
 from typing import Any
 
-import jsonschema
 import pytest
 
 from device_agent.scorer import ScriptDescription
 from device_agent.swagger import VERSIONS, swagger_document, swagger_error, swagger_version, user_file_names
 
-definitions = pytest.importorskip("schemathesis.specs.openapi.definitions", reason="schemathesis is not installed")
 OFFICIAL = {"2": "SWAGGER_20", "3": "OPENAPI_30", "3.1": "OPENAPI_31"}
 
 PLAIN = ScriptDescription()
@@ -41,6 +39,9 @@ def _document(version: str, description: ScriptDescription, **given: Any) -> dic
 @pytest.mark.parametrize("given", [{}, {"has_keys": True, "path_prefix": "/a/b/"}], ids=["bare", "keys and prefix"])
 def test_documents_are_valid(version: str, description: ScriptDescription, given: dict[str, Any]) -> None:
     document = _document(version, description, **given)
+    import jsonschema  # takes seconds: where it is used, so that other processes of a parallel run do without
+    from schemathesis.specs.openapi import definitions
+
     jsonschema.validate(document, getattr(definitions, OFFICIAL[version]))
     assert json.loads(json.dumps(document)) == document
     _resolve(document, document)

@@ -23,6 +23,7 @@ from edgepack.drift.reading import read_table
 from edgepack.drift.sketching import baseline_of, bin_shares, number_edges
 from edgepack.drift.table import Table, kind_of
 from edgepack.errors import InputError
+from tests.examples import examples
 
 SHARES = st.lists(st.floats(0, 1), min_size=3, max_size=3)
 VALUES = st.lists(st.floats(-1e6, 1e6) | st.integers(-5, 5), min_size=1, max_size=60)
@@ -73,7 +74,7 @@ def test_psi_is_symmetric_and_not_negative(one: list[float], other: list[float])
     assert psi(one, other, 50, 50) >= 0.0 == psi(one, one, 50, 50)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(VALUES, VALUES)
 def test_single_values_fall_into_the_bins_that_arrays_fall_into(before: list[float], now: list[float]) -> None:
     edges = number_edges(np.array(before, dtype=float))
@@ -86,7 +87,7 @@ def test_single_values_fall_into_the_bins_that_arrays_fall_into(before: list[flo
     assert bin_shares(edges, np.array(now, dtype=float)) == pytest.approx([count / len(now) for count in counts])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(VALUES, st.randoms())
 def test_a_sample_has_not_drifted_from_itself_in_another_order(values: list[float], chance: Any) -> None:
     shuffled = list(values)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from edgepack.azureml.core.conda_dependencies import CondaDependencies
 from edgepack.azureml.exceptions import UserErrorException
+from tests.examples import examples
 
 
 def test_a_new_one_has_the_defaults_of_v1() -> None:
@@ -133,7 +134,7 @@ def test_a_structure_is_not_shared() -> None:
 names = st.sampled_from(["numpy", "scipy", "py", "python-dateutil", "pip-tools", "x1"])
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.lists(st.tuples(names, st.sampled_from(["", "=1", ">=2,<3", "==1.0"])), max_size=8))
 def test_each_name_stands_once_as_it_was_added_last(added: list[tuple[str, str]]) -> None:
     packages = CondaDependencies(_underlying_structure={"dependencies": []})

@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
 from edgepack.cli.manifest_output import checks_lines
@@ -192,6 +191,8 @@ def check_sarif(log: Any) -> None:
 
 def test_the_schema(run: Run) -> None:
     schema = run("manifest", "schema").document
+    import jsonschema  # takes seconds, see test_agent_swagger
+
     validator = jsonschema.Draft7Validator(schema)
     validator.check_schema(schema)
     template = json.loads(json.dumps(GOOD)) | {"$schema-template": "4.0.0"}
