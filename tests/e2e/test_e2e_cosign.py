@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import platform
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from edgepack.download import Downloader
 from edgepack.layers.entry import FileEntry
 from edgepack.oci.platform import AMD64, ARM64
 from tests.e2e.conftest import EDGEPACK, run_edgepack
+from tests.fakes.page_run import PageRun
 from tests.fakes.signed_output import write_output
 
 pytestmark = [pytest.mark.network, pytest.mark.engine, pytest.mark.timeout(300)]
@@ -125,6 +127,17 @@ def test_a_second_push_keeps_signatures_that_were_added_there(cosign: Path, sign
     for key in ("own.pub", "other.pub"):
         assert check(cosign, signed, "verify", key, name).returncode == 0
         edgepack(signed, "verify", name, "--key", key)
+
+
+def test_the_page(cosign: Path, signed: Path, registry: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """What docs/supply-chain.md says under "With cosign"."""
+    folder = tmp_path / "here"
+    shutil.copytree(signed, folder)
+    (folder / "own.pub").rename(folder / "release.pub")
+    edgepack(folder, "push", "dist", f"{registry}/team/scorer:1.0")
+    environment = {**ENVIRONMENT, "PATH": f"{cosign.parent}:{ENVIRONMENT['PATH']}"}
+    with PageRun("docs/supply-chain.md", request, folder, environment, {"registry.example.com": registry}) as page:
+        page.run_all()
 
 
 def test_other_tools_still_take_the_image(signed: Path, registry: str) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from edgepack import Webservice, Workspace
-from tests.fakes.tutorial import EXAMPLE, PAGE, blocks_of, run_blocks
+from tests.fakes.pages import blocks_of
+from tests.fakes.tutorial import EXAMPLE, PAGE, run_blocks
 
 
 @pytest.mark.network
@@ -20,7 +21,7 @@ def test_the_tutorial_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("EDGEPACK_WORKSPACE", str(folder / ".edgepack"))  # versions of the model begin with 1
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     try:
-        blocks = blocks_of(PAGE.read_text())
+        blocks = blocks_of(PAGE)
         assert len(blocks) == 8
         run_blocks(blocks, folder, {"PATH": path})
     finally:

@@ -10,11 +10,15 @@ from tests.fakes.pages import Command, commands_of
 
 @dataclass(frozen=True)
 class Runs:
-    """The test that runs a page's commands: those that begin as one of `only`, or all that no other row names."""
+    """The test that runs a page's commands: those that begin as one of `only`, or all that no other row names.
+
+    A test that runs them in its own way, without `PageRun`, has `by` in its file: what it does so with.
+    """
 
     page: str
     test: str
     only: tuple[str, ...] = ()
+    by: str = ""
 
     def names(self, command: Command) -> bool:
         """Whether the row names this command."""
@@ -37,6 +41,7 @@ class NotRun:
 _DOCS = "tests/integration/docs"
 _BUILDS = f"{_DOCS}/test_docs_builds.py"
 _PAGES = f"{_DOCS}/test_docs_pages.py"
+_E2E = "tests/e2e/test_e2e_docs.py"
 _SIMULATED = f"{_DOCS}/test_docs_simulated.py"
 
 RUNS = (
@@ -71,6 +76,28 @@ RUNS = (
         "examples/device-clients/README.md",
         "tests/integration/simulator/test_sim_device_clients.py::test_a_device_and_a_module_run_unchanged",
         ("examples/device-clients/run",),
+        by='"device-clients" / "run"',
+    ),
+    Runs("README.md", f"{_E2E}::test_readme_by_hand"),
+    Runs("README.md", f"{_E2E}::test_readme_demo", ("scripts/demo",)),
+    Runs("README.md", f"{_E2E}::test_readme_engine", ("edgepack load", "docker run")),
+    Runs("CONTRIBUTING.md", f"{_E2E}::test_contributing"),
+    Runs("docs/updates.md", f"{_E2E}::test_updates"),
+    Runs("docs/engine.md", f"{_E2E}::test_engine"),
+    Runs("docs/coming-from-iotedgedev.md", f"{_E2E}::test_coming_from_iotedgedev", ("edgepack simulate",)),
+    Runs("docs/services.md", f"{_E2E}::test_services"),
+    Runs(
+        "docs/coming-from-sdk-v1.md",
+        f"{_E2E}::test_coming_from_sdk_v1",
+        by='run_blocks(blocks_of("docs/coming-from-sdk-v1.md")',
+    ),
+    Runs("docs/supply-chain.md", "tests/e2e/test_e2e_cosign.py::test_the_page", ("cosign",)),
+    Runs("examples/two-modules/README.md", f"{_E2E}::test_example_two_modules"),
+    Runs("examples/mosquitto/README.md", f"{_E2E}::test_example_mosquitto"),
+    Runs(
+        "docs/tutorial.md",
+        "tests/e2e/test_e2e_tutorial.py::test_the_tutorial_top_to_bottom",
+        by="run_blocks(blocks",
     ),
 )
 
@@ -80,6 +107,7 @@ NOT_RUN = (
     NotRun("CONTRIBUTING.md", "scripts/check", "what is checked here; .ci/run runs it before the tests"),
     NotRun("CONTRIBUTING.md", "scripts/test", "what runs this test"),
     NotRun("README.md", "scripts/test", "what runs this test"),
+    NotRun("CONTRIBUTING.md", "scripts/demo", "runs where README.md names it"),
     NotRun("CONTRIBUTING.md", "scripts/bench", "takes minutes of a machine that does nothing else"),
     NotRun("CONTRIBUTING.md", "scripts/peer", "installs a peer: minutes, and for the benchmarks only"),
 )

@@ -5,14 +5,13 @@ import random
 import shutil
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from simulator.simulation import DEFAULT_MANIFEST
-from tests.fakes.page_run import PageRun, until, variables_of
+from tests.fakes.page_run import BIN, PageRun, until, variables_of
 from tests.fakes.pages import ROOT, commands_of, shown
 
 MEAN_SCRIPT = ROOT / "examples/mosquitto/score.py"
@@ -54,7 +53,7 @@ def listens_at(port: int) -> bool:
 
 def init(folder: Path) -> Path:
     """The project that `edgepack init scorer` makes."""
-    command = [Path(sys.executable).with_name("edgepack"), "init", "scorer"]
+    command = [str(BIN / "edgepack"), "init", "scorer"]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
     return folder / "scorer"
 

@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 from edgepack.deployment.service_connection import parse_service_connection
 from edgepack.hub_client import HubClient, trust
 from simulator.simulation import DEFAULT_MANIFEST
-from tests.fakes.page_run import PageRun, until, variables_of
+from tests.fakes.page_run import BIN, PageRun, until, variables_of
 from tests.fakes.pages import ROOT, shown
 from tests.integration.docs.test_docs_pages import free_port
 from tests.integration.simulator.sdk_world import loopback_address
@@ -57,7 +56,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         "up": "FROM /messages/modules/* INTO $upstream",
     }
     (folder / "deployment.json").write_text(json.dumps(document))
-    command = [Path(sys.executable).with_name("edgepack"), "-q", "simulate", "deployment.json", "--no-ui"]
+    command = [str(BIN / "edgepack"), "-q", "simulate", "deployment.json", "--no-ui"]
     command += ["--port", "0", "--gateways", "2", "--devices", "12", "--rate", "0.5", "--folder", str(folder / "run")]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([*command, "--info", "info.json"], cwd=folder, stdout=log, stderr=log)

@@ -13,8 +13,9 @@ import pytest
 
 from edgepack import Webservice, Workspace
 from edgepack.services import lifecycle
+from tests.fakes.pages import ROOT, blocks_of
 from tests.fakes.service_images import make_fake_image
-from tests.fakes.tutorial import EXAMPLE, PAGE, ROOT, blocks_of, is_as_printed, run_blocks
+from tests.fakes.tutorial import EXAMPLE, PAGE, run_blocks
 
 COMMAND = """\
 #!{python}
@@ -40,15 +41,10 @@ def test_the_services_of_the_tutorial(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(lifecycle, "_make_image", make_fake_image)
     monkeypatch.setattr(sys, "argv", ["train.py"])
     runpy.run_path("train.py", run_name="__main__")
-    blocks = [each for each in blocks_of(PAGE.read_text()) if each.heading in ("In Python", "On the command line")]
+    blocks = [each for each in blocks_of(PAGE) if each.heading in ("In Python", "On the command line")]
     assert [each.language for each in blocks] == [*["python"] * 5, "sh"]
     try:
         run_blocks(blocks, folder, {"PATH": f"{programs}:{os.environ['PATH']}"})
     finally:
         for service in Webservice.list(Workspace.from_config()):
             service.delete()
-
-
-def test_a_page_is_compared_with_what_was_printed() -> None:
-    assert is_as_printed("a ...\nc\n", "x\na b\nb\nc\nd")
-    assert not is_as_printed("a ...\nc\n", "x a b\nd")
