@@ -89,7 +89,8 @@ def deploy(
             old = None
         shop.runners[request.runner].check()
         if old is not None and old.request.runner != request.runner:
-            _end(shop, old)
+            voice.warn(f"{old.name} had the runner {old.request.runner}: its volume there is removed with all it holds")
+            _leave(shop, old, image=True, volume=True)
             old = replace(old, instance=None, port=None)
         _check_port(shop, request, old)
         keys = (request.keys or _keys_of(shop, old) or make_keys()) if request.needs_key else None
@@ -154,8 +155,7 @@ def remove(shop: Workshop, name: str, *, delete_image: bool, delete_volume: bool
         runner.forget(place, image=delete_image, volume=delete_volume)
     else:
         shop.store.write(replace(stored, phase=LEAVING))
-        _end(shop, stored)
-        shop.runner(stored).forget(place, image=delete_image, volume=delete_volume)
+        _leave(shop, stored, image=delete_image, volume=delete_volume)
     shop.store.remove(name)
 
 
@@ -265,11 +265,12 @@ def _sweep(shop: Workshop, stored: StoredService) -> None:
     shop.store.keep_image(stored.name, kept.layout if kept else None)
 
 
-def _end(shop: Workshop, stored: StoredService) -> None:
+def _leave(shop: Workshop, stored: StoredService, *, image: bool, volume: bool) -> None:
     runner, place = shop.runner(stored), shop.store.place(stored.name)
     if stored.instance is not None:
         runner.stop(place, stored.instance.id)
     runner.sweep(place, None)
+    runner.forget(place, image=image, volume=volume)
 
 
 def _has_served(shop: Workshop, stored: StoredService) -> bool:
@@ -306,8 +307,7 @@ def _is_free(stored: StoredService, voice: Voice) -> bool:
     """Whether the port that the service got by itself can be had again; it is not insisted on."""
     if stored.port is None:
         return False
-    problem = port_problem(stored.request.host, stored.port)
-    if problem:
+    if problem := port_problem(stored.request.host, stored.port):
         voice.warn(f"{problem}: {stored.name} gets another one")
     return problem is None
 

@@ -189,6 +189,20 @@ def test_in_an_engine(
 
 
 @pytest.mark.engine
+def test_nothing_stays_in_the_engine_when_a_service_leaves_it(
+    desk: Desk, engine: docker.DockerClient, engine_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", engine_url)
+    deploy = ("service", "deploy", "-n", "moving", "--ic", "inferenceConfig.json", "-m", register(desk))
+    desk.run(*deploy, "--runner", "docker")
+    service = desk.run(*deploy, "--runner", "process", "--overwrite")
+    assert post(service["scoringUri"], GOOD) == (200, {"label": "POSITIVE"})
+    assert engine.containers.list(all=True, filters={"label": LABEL}) == []
+    assert [volume.name for volume in engine.volumes.list() if "moving" in volume.name] == []
+    assert [tag for image in engine.images.list() for tag in image.tags if "moving" in tag] == []
+
+
+@pytest.mark.engine
 def test_what_is_left_in_an_engine_is_found(
     desk: Desk, engine: docker.DockerClient, engine_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
