@@ -11,13 +11,18 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
+import sklearn
 from sklearn.linear_model import LogisticRegression
 
 from edgepack.errors import InputError
+from edgepack.models.file_facts import read_pickle_facts
 from edgepack.models.mlflow import framework_of, parse_mlmodel
 from edgepack.models.mlflow_source import open_mlflow
-from edgepack.models.pickle_facts import pickle_facts
+from edgepack.models.pickle_facts import PickleFacts, pickle_facts
+from edgepack.models.registry import ModelRegistry
+from edgepack.models.request import RegisterRequest
 
 COLUMNS = '[{"name": "a", "type": "double"}, {"name": "b", "type": "string", "required": false}]'
 TEXT = f"""\
@@ -78,8 +83,6 @@ def _lzma_alone(content: bytes) -> bytes:
 @pytest.mark.parametrize("protocol", [2, 4])
 @pytest.mark.parametrize("packed", [bytes, gzip.compress, zlib.compress, bz2.compress, lzma.compress, _lzma_alone])
 def test_a_pickle_says_what_wrote_it(protocol: int, packed: object) -> None:
-    import sklearn
-
     model = LogisticRegression().fit(np.array([[0.0], [1.0]]), [0, 1])
     assert callable(packed)
     facts = pickle_facts(packed(pickle.dumps(model, protocol=protocol)))
@@ -91,3 +94,30 @@ def test_a_pickle_says_what_wrote_it(protocol: int, packed: object) -> None:
 
 def test_other_bytes_say_nothing() -> None:
     assert pickle_facts(b"\x78 no zlib") == pickle_facts(b"") == pickle_facts(b"\x1f\x8b")
+
+
+def test_a_file_is_read_where_it_lies(tmp_path: Path) -> None:
+    model = LogisticRegression().fit(pd.DataFrame({"a": [0.0, 1.0]}), [0, 1])
+    facts = PickleFacts(sklearn.__version__, has_column_names=True)
+    for name, compress in (("plain.joblib", 0), ("small.joblib", 3)):
+        joblib.dump(model, tmp_path / name, compress=compress)
+        assert read_pickle_facts(tmp_path / name) == facts
+    (tmp_path / "empty.pkl").touch()
+    assert read_pickle_facts(tmp_path / "empty.pkl") == PickleFacts()
+
+
+def test_only_one_pickled_file_is_told_of(tmp_path: Path) -> None:
+    registry = ModelRegistry(tmp_path / "workspace")
+    (tmp_path / "two").mkdir()
+    for name in ("a.pkl", "b.pkl"):
+        joblib.dump(LogisticRegression(), tmp_path / "two" / name)
+    record = registry.register(RegisterRequest("two", tmp_path / "two", framework="ScikitLearn"))
+    assert (record.framework_version, record.properties) == (None, {})
+    record = registry.register(RegisterRequest("one", tmp_path / "two/a.pkl", framework="Custom"))
+    assert (record.framework_version, record.properties) == (None, {})
+    own = {"sklearn.column_names": "true"}
+    asked = RegisterRequest(
+        "one", tmp_path / "two/a.pkl", properties=own, framework="ScikitLearn", framework_version="1"
+    )
+    record = registry.register(asked)
+    assert (record.framework_version, record.properties) == ("1", own)
