@@ -15,7 +15,7 @@ object has no distribution; it counts as missing.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-FIELDS = ("data", "input_data", "instances", "inputs")
+FIELDS = ("data", "input_data", "instances", "inputs", "dataframe_split", "dataframe_records")
 """Where rows are looked for in an object."""
 VALUE = "value"
 """The feature of rows without names and without columns."""

@@ -60,8 +60,8 @@ def _with_wanted(command: Callable[..., None]) -> Callable[..., None]:
                      help="Of records of requests: what came in, or what the script answered. Default: request, or "
                      "what a made baseline is of."),
         click.option("--field", "member", metavar="NAME",
-                     help="Member of a body that holds the rows. Default: data, input_data, instances or inputs, or "
-                     "that of a made baseline."),
+                     help="Member of a body that holds the rows. Default: data, input_data, instances, inputs, "
+                     "dataframe_split or dataframe_records, or that of a made baseline."),
         click.option("--feature", "only", multiple=True, metavar="NAME", help="Only this one; may be given again."),
         click.option("--ignore", "ignored", multiple=True, metavar="NAME", help="Not this one; may be given again."),
         click.option("--numeric", "as_numbers", multiple=True, metavar="NAME", help="These values are numbers."),

@@ -47,6 +47,8 @@ def compared(before: list[Any], now: list[Any], **kinds: str) -> DriftReport:
         ({"data": [{"a": 1}, {"a": 2}]}, [{"a": 1}, {"a": 2}]),
         ({"data": {"a": [1, 2], "b": [3, 4]}}, [{"a": 1, "b": 3}, {"a": 2, "b": 4}]),
         ({"input_data": {"columns": ["a"], "index": [0], "data": [[7]]}}, [{"a": 7}]),
+        ({"dataframe_split": {"columns": ["a"], "data": [[7]]}}, [{"a": 7}]),
+        ({"dataframe_records": [{"a": 7}]}, [{"a": 7}]),
         ({"data": [5.1, 3.5]}, [{"0": 5.1, "1": 3.5}]),
         ({"text": "good"}, [{"text": "good"}]),
         (None, []),
