@@ -20,7 +20,7 @@ class ByPlace(LoadScopeScheduling):  # type: ignore[misc]  # without types
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
         match file.split("/"):
-            case ("tests", "e2e", "test_e2e_served_models.py" | "test_e2e_tutorial.py"):
+            case ("tests", "e2e", "test_e2e_docs.py" | "test_e2e_served_models.py" | "test_e2e_tutorial.py"):
                 return file  # long, and without the engine
             case ("tests", "e2e", *_):
                 return "engine"

@@ -138,3 +138,12 @@ def emulation() -> None:
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One workspace for all builds of the run, so that each package is fetched once."""
     return tmp_path_factory.mktemp("workspace")
+
+
+@pytest.fixture(scope="session")
+def scorer(tmp_path_factory: pytest.TempPathFactory, workspace: Path) -> Path:
+    """The example project, built. Not to be changed."""
+    folder = tmp_path_factory.mktemp("example")
+    run_edgepack(folder, "init", "scorer", workspace=workspace)
+    run_edgepack(folder / "scorer", "build", workspace=workspace)
+    return folder / "scorer"

@@ -4,7 +4,6 @@ import json
 import os
 import pickle
 import shutil
-import subprocess
 import venv
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from edgepack import Webservice, Workspace
 from tests.e2e.conftest import free_port, run_edgepack
 from tests.e2e.test_e2e_services import CONDA, SCRIPT
 from tests.fakes.page_run import BIN, PageRun
-from tests.fakes.pages import ROOT, blocks_of, shown
+from tests.fakes.pages import ROOT, blocks_of
 from tests.fakes.tutorial import run_blocks
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(600)]
@@ -50,15 +49,6 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("fresh")
     venv.create(folder, with_pip=True, symlinks=True)
     return variables(VIRTUAL_ENV=str(folder), PATH=f"{folder}/bin:{os.environ['PATH']}")
-
-
-@pytest.fixture(scope="module")
-def scorer(tmp_path_factory: pytest.TempPathFactory, workspace: Path) -> Path:
-    """The example project, built."""
-    folder = tmp_path_factory.mktemp("example")
-    run_edgepack(folder, "init", "scorer", workspace=workspace)
-    run_edgepack(folder / "scorer", "build", workspace=workspace)
-    return folder / "scorer"
 
 
 def test_readme_by_hand(
@@ -102,53 +92,6 @@ def test_updates(scorer: Path, workspace: Path, tmp_path: Path, request: pytest.
     with PageRun("docs/updates.md", request, tmp_path, variables(workspace)) as page:
         page.figures_differ = True
         page.run_all()
-
-
-@pytest.mark.engine
-def test_engine(workspace: Path, engine_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    run_edgepack(tmp_path, "init", "scorer", workspace=workspace)
-    folder = tmp_path / "scorer"
-    (folder / "Dockerfile").write_text(shown("docs/engine.md", "FROM @{base}"))
-    project, both = folder / "edgepack.yaml", (folder / "edgepack.yaml").read_text()
-    project.write_text(both.replace("- linux/arm64\n", ""))  # foreign platforms take a minute more
-    with PageRun("docs/engine.md", request, folder, variables(workspace, DOCKER_HOST=engine_url)) as page:
-        page.run("edgepack build --builder docker")
-        page.run("edgepack build --builder docker --dockerfile")
-        project.write_text(both)
-        page.run("edgepack build --load")
-        page.run("edgepack load")
-        project.write_text(both.replace("- linux/arm64\n", ""))
-        page.run_all()
-
-
-@pytest.mark.engine
-def test_readme_engine(scorer: Path, engine_url: str, workspace: Path, request: pytest.FixtureRequest) -> None:
-    published = "-p 127.0.0.1:5001:5001"  # the engine of these tests has no network of its own
-    replaced = {published: f"--network host -e EDGEPACK_HTTP=127.0.0.1:{free_port()}"}
-    environment = variables(workspace, DOCKER_HOST=engine_url)
-    with PageRun("README.md", request, scorer, environment, replaced) as page:
-        page.run("edgepack load")
-        container = page.start("docker run")
-        container.until_says("Ready: POST /score")
-        container.interrupt()
-
-
-@pytest.mark.engine
-def test_coming_from_iotedgedev(
-    scorer: Path, engine_url: str, workspace: Path, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    environment = variables(workspace, DOCKER_HOST=engine_url)
-    manifest = json.loads((scorer / "dist/deployment.json").read_text())
-    modules = manifest["modulesContent"]["$edgeAgent"]["properties.desired"]["modules"]
-    modules["scorer"]["settings"]["image"] = "scorer:rendered"
-    (tmp_path / "config").mkdir()
-    (tmp_path / "config/deployment.amd64.json").write_text(json.dumps(manifest))
-    subprocess.run([BIN / "edgepack", "load", "dist", "-t", "scorer:rendered"], cwd=scorer, env=environment, check=True)
-    with PageRun("docs/coming-from-iotedgedev.md", request, tmp_path, environment, FREE_PORT) as page:
-        going = page.start("edgepack simulate")
-        cloud = workspace / "simulation/cloud.jsonl"
-        going.until(lambda: cloud.exists() and b'"module": "scorer"' in cloud.read_bytes(), "the container answers")
-        assert "nothing lost" in going.interrupt()
 
 
 @pytest.fixture

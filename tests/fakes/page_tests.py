@@ -42,6 +42,7 @@ _DOCS = "tests/integration/docs"
 _BUILDS = f"{_DOCS}/test_docs_builds.py"
 _PAGES = f"{_DOCS}/test_docs_pages.py"
 _E2E = "tests/e2e/test_e2e_docs.py"
+_ENGINE = "tests/e2e/test_e2e_docs_engine.py"
 _SIMULATED = f"{_DOCS}/test_docs_simulated.py"
 
 RUNS = (
@@ -56,7 +57,7 @@ RUNS = (
         f"{_BUILDS}::test_readme",
         ("edgepack model register", "edgepack build -m digits", "edgepack push"),
     ),
-    Runs("README.md", f"{_PAGES}::test_readme_agent", ("python -m device_agent", "curl")),
+    Runs("README.md", f"{_PAGES}::test_readme_agent", ("python -m device_agent", "curl", "EDGEPACK_ENTRY_MODULE")),
     Runs("README.md", f"{_PAGES}::test_readme_messages", ("EDGEPACK_TRANSPORT=mqtt",)),
     Runs("docs/agent.md", f"{_PAGES}::test_agent"),
     Runs("docs/messages.md", f"{_PAGES}::test_messages"),
@@ -80,11 +81,11 @@ RUNS = (
     ),
     Runs("README.md", f"{_E2E}::test_readme_by_hand"),
     Runs("README.md", f"{_E2E}::test_readme_demo", ("scripts/demo",)),
-    Runs("README.md", f"{_E2E}::test_readme_engine", ("edgepack load", "docker run")),
+    Runs("README.md", f"{_ENGINE}::test_readme", ("edgepack load", "docker run")),
     Runs("CONTRIBUTING.md", f"{_E2E}::test_contributing"),
     Runs("docs/updates.md", f"{_E2E}::test_updates"),
-    Runs("docs/engine.md", f"{_E2E}::test_engine"),
-    Runs("docs/coming-from-iotedgedev.md", f"{_E2E}::test_coming_from_iotedgedev", ("edgepack simulate",)),
+    Runs("docs/engine.md", f"{_ENGINE}::test_engine"),
+    Runs("docs/coming-from-iotedgedev.md", f"{_ENGINE}::test_coming_from_iotedgedev", ("edgepack simulate",)),
     Runs("docs/services.md", f"{_E2E}::test_services"),
     Runs(
         "docs/coming-from-sdk-v1.md",

@@ -1,13 +1,27 @@
 """Every command of every page is run by a test, or stands among those that none runs; both lists say what is there."""
 
 import ast
+import re
 import shutil
+import tomllib
 from functools import cache
 
 import pytest
+import yaml
 
+from simulator.scenario import parse_scenario
 from tests.fakes.page_tests import NOT_RUN, RUNS, NotRun, Runs, commands_for, row_of
-from tests.fakes.pages import PAGES, ROOT, Block, commands_of, is_as_printed, read_blocks, without_figures
+from tests.fakes.pages import (
+    PAGES,
+    ROOT,
+    Block,
+    Command,
+    commands_of,
+    is_as_printed,
+    read_blocks,
+    shown,
+    without_figures,
+)
 
 
 @cache
@@ -49,6 +63,22 @@ def test_what_is_not_run_is_still_on_its_page(row: NotRun) -> None:
     assert any(row_of(command) is row for command in commands_of(row.page))
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_extras_are_those_of_the_distribution(page: str) -> None:
+    named = {
+        extra
+        for extras in re.findall(r"edgepack\[([a-z,]+)\]", (ROOT / page).read_text())
+        for extra in extras.split(",")
+    }
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert named <= project["optional-dependencies"].keys()
+
+
+def test_the_scenario_that_is_shown_is_one() -> None:
+    scenario = parse_scenario(yaml.safe_load(shown("docs/simulator.md", "name: a bad hour")), "docs/simulator.md")
+    assert (scenario.devices, scenario.speed) == (20, 60)
+
+
 def test_how_a_page_is_read() -> None:
     blocks = {block.code: block for block in read_blocks("docs/routes.md")}
     assert blocks["cat message.json\n"].printed is not None
@@ -56,4 +86,5 @@ def test_how_a_page_is_read() -> None:
     assert [text.endswith("python -m simulator.devices") for text in [each.text for each in folded]] == [True]
     assert is_as_printed("a ...\nc\n", "x\na b\nb\nc\nd")
     assert not is_as_printed("a ...\nc\n", "x a b\nd")
+    assert row_of(Command("docs/promise.md", 1, "edgepack build", 1)) is None
     assert without_figures("3 sent (2.2 kB)  a0b1c2d3e4f5") == "N sent (N) HEX"

@@ -66,11 +66,15 @@ def test_agent(folder: Path, request: pytest.FixtureRequest) -> None:
 
 
 def test_readme_agent(folder: Path, request: pytest.FixtureRequest) -> None:
-    with PageRun("README.md", request, init(folder), variables_of(folder), {"5001": str(free_port())}) as page:
+    variables = variables_of(folder, EDGEPACK_HTTP="127.0.0.1:0")
+    with PageRun("README.md", request, init(folder), variables, {"5001": str(free_port())}) as page:
         agent = page.start("python -m device_agent")
         agent.until_says("Ready: POST /score")
         assert '"digit": [0, 1]' in page.run("curl")
         agent.interrupt()
+        model = page.start("EDGEPACK_ENTRY_MODULE")
+        model.until_says("Ready: POST /score")
+        model.interrupt()
 
 
 def test_messages(folder: Path, broker: int, request: pytest.FixtureRequest) -> None:
