@@ -63,21 +63,28 @@ def save():
     fitted = LogisticRegression().fit(TABLE, Y)
     mlflow.sklearn.save_model(fitted, FOLDER / "columns", signature=binary, input_example=TABLE.head(2))
     plain = LogisticRegression().fit(X, Y)
-    mlflow.sklearn.save_model(plain, FOLDER / "rows", signature=rows, serialization_format="cloudpickle")
-    mlflow.sklearn.save_model(plain, FOLDER / "chances", signature=rows, pyfunc_predict_fn="predict_proba")
-    deviating = infer_signature(X, Y, params={"return_std": False})
-    mlflow.sklearn.save_model(BayesianRidge().fit(X, Y), FOLDER / "deviating", signature=deviating)
+    mlflow.sklearn.save_model(
+        plain, FOLDER / "rows", signature=rows, serialization_format="cloudpickle", pip_requirements=[]
+    )
+    mlflow.sklearn.save_model(
+        plain, FOLDER / "chances", signature=rows, pyfunc_predict_fn="predict_proba", pip_requirements=[]
+    )
+    deviating, fitted = infer_signature(X, Y, params={"return_std": False}), BayesianRidge().fit(X, Y)
+    mlflow.sklearn.save_model(fitted, FOLDER / "deviating", signature=deviating, pip_requirements=[])
     trees = lightgbm.LGBMClassifier(n_estimators=5, verbose=-1).fit(TABLE, Y)
     mlflow.lightgbm.save_model(trees, FOLDER / "trees", signature=binary, input_example=TABLE.head(2))
     params = {"factor": 2.0, "n": 3, "names": ["a", "b"], "flag": True, "text": "x", "deep": {"x": 1}}
-    with_params = infer_signature(TABLE, [1.0], params=params)
-    mlflow.pyfunc.save_model(FOLDER / "params", python_model=Summing(), signature=with_params)
-    cube = infer_signature(np.zeros((2, 2, 3), dtype="float32"), [1.0])
-    mlflow.pyfunc.save_model(FOLDER / "cube", python_model=Summing(), signature=cube)
+    save_python("params", Summing(), signature=infer_signature(TABLE, [1.0], params=params))
+    save_python("cube", Summing(), signature=infer_signature(np.zeros((2, 2, 3), dtype="float32"), [1.0]))
     arrays = {"a": np.zeros((2, 2)), "b": np.zeros(2, dtype="int64")}
-    mlflow.pyfunc.save_model(FOLDER / "named", python_model=Named(), signature=infer_signature(arrays))
-    mlflow.pyfunc.save_model(FOLDER / "hinted", python_model=Hinted(), input_example=["a"])
-    mlflow.pyfunc.save_model(FOLDER / "unsigned", python_model=Series())
+    save_python("named", Named(), signature=infer_signature(arrays))
+    save_python("hinted", Hinted(), input_example=["a"])
+    save_python("unsigned", Series())
+
+
+def save_python(name, model, **options):
+    """A folder that is in no image, and so without the packages, which take MLflow seconds to find out."""
+    mlflow.pyfunc.save_model(FOLDER / name, python_model=model, pip_requirements=[], **options)
 
 
 DATA = [[0.1, 0.2, 0.3], [-1.5, 0.5, 0.25]]
