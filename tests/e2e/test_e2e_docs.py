@@ -13,7 +13,7 @@ import pytest
 from edgepack import Webservice, Workspace
 from tests.e2e.conftest import free_port, run_edgepack
 from tests.e2e.test_e2e_services import CONDA, SCRIPT
-from tests.fakes.page_run import BIN, PageRun
+from tests.fakes.page_run import BIN, PageRun, need
 from tests.fakes.pages import ROOT, blocks_of
 from tests.fakes.tutorial import run_blocks
 
@@ -117,6 +117,7 @@ def desk(tmp_path: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 def test_services(desk: Path, request: pytest.FixtureRequest) -> None:
+    need("curl")
     with PageRun("docs/services.md", request, desk, variables(desk / ".edgepack")) as page:
         page.run("edgepack model register")
         (uri,) = (line for line in page.run("edgepack model deploy").splitlines() if "http://localhost:" in line)
@@ -147,8 +148,7 @@ def test_example_two_modules(tmp_path: Path, request: pytest.FixtureRequest, wor
 
 
 def test_example_mosquitto(checkout: Path, installed: dict[str, str], request: pytest.FixtureRequest) -> None:
-    if shutil.which("mosquitto") is None or shutil.which("mosquitto_sub") is None:
-        pytest.skip("not installed: mosquitto, mosquitto-clients")
+    need("mosquitto", "mosquitto_sub")
     environment = {**installed, "PORT": str(free_port())}
     with PageRun("examples/mosquitto/README.md", request, checkout, environment) as page:
         page.run("pip install")

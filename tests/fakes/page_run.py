@@ -11,6 +11,7 @@ What the page says that a block prints is compared. At the end all commands that
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -42,14 +43,16 @@ def variables_of(folder: Path, **more: str) -> dict[str, str]:
     return {**kept, **home, "PYTHONUNBUFFERED": "1", **_PIP, **more}
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
+def need(*programs: str) -> None:
+    """Skip the test where one of the programs is not installed."""
+    missing = [program for program in programs if shutil.which(program) is None]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}")
+
+
+def until(condition: Callable[[], object], what: str) -> None:
     """Wait for a condition with a deadline."""
-    waiting = threading.Event()
-    for _ in range(int(seconds / 0.02)):
-        if condition():
-            return
-        waiting.wait(0.02)
-    pytest.fail(f"in vain: {what}")
+    assert _comes_true(condition, 60), f"in vain: {what}"
 
 
 class Going:
@@ -65,16 +68,13 @@ class Going:
 
     def until(self, condition: Callable[[], object], what: str) -> None:
         """Wait for a condition; the command must not end meanwhile."""
-        is_there = self._command.text.endswith("&")
+        in_background = self._command.text.endswith("&")
 
-        def is_so() -> bool:
-            if condition():
-                return True
-            if not is_there and self._process.poll() is not None:
-                pytest.fail(f"{self._command.place} has ended\n{self._command.text}\n{self.output}")
-            return False
+        def is_so_or_ended() -> bool:
+            return bool(condition()) or (not in_background and self._process.poll() is not None)
 
-        until(is_so, f"{self._command.place}: {what}\n{self.output}")
+        came = _comes_true(is_so_or_ended, 60) and condition()
+        assert came, f"{self._command.place}, in vain: {what}\n{self._command.text}\n{self.output}"
 
     def until_says(self, text: str) -> None:
         """Wait until it has printed a text."""
@@ -95,11 +95,11 @@ class Going:
 
     def kill(self) -> None:
         """End it and all that it has started, whatever becomes of it."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGTERM)
-            until(lambda: self._process.poll() is not None and not _lives(self._process.pid), "its end", 20)
-            return
-        self._process.wait(20)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+            if _comes_true(lambda: self._process.poll() is not None and not _lives(self._process.pid), 20):
+                return
 
 
 class PageRun:
@@ -216,6 +216,15 @@ class PageRun:
         lines = self._state.with_name(f"{self._state.name}.variables").read_text().split("\0")
         self.environment = dict(line.split("=", 1) for line in lines if re.match(r"[^=]+=", line))
         self.folder = Path(self._state.with_name(f"{self._state.name}.folder").read_text().rstrip("\n"))
+
+
+def _comes_true(condition: Callable[[], object], seconds: float) -> bool:
+    waiting = threading.Event()
+    for _ in range(int(seconds / 0.02)):
+        if condition():
+            return True
+        waiting.wait(0.02)
+    return bool(condition())
 
 
 def _lives(group: int) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from simulator.simulation import DEFAULT_MANIFEST
-from tests.fakes.page_run import BIN, PageRun, until, variables_of
+from tests.fakes.page_run import BIN, PageRun, need, until, variables_of
 from tests.fakes.pages import ROOT, commands_of, shown
 
 MEAN_SCRIPT = ROOT / "examples/mosquitto/score.py"
@@ -27,8 +27,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[int]:
     """A mosquitto on loopback: its port."""
-    if shutil.which("mosquitto") is None or shutil.which("mosquitto_sub") is None:
-        pytest.skip("not installed: mosquitto, mosquitto-clients")
+    need("mosquitto", "mosquitto_sub")
     port = free_port()
     (tmp_path / "mosquitto.conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
     process = subprocess.Popen(["mosquitto", "-c", str(tmp_path / "mosquitto.conf")], stderr=subprocess.DEVNULL)
@@ -66,6 +65,7 @@ def test_agent(folder: Path, request: pytest.FixtureRequest) -> None:
 
 
 def test_readme_agent(folder: Path, request: pytest.FixtureRequest) -> None:
+    need("curl")
     variables = variables_of(folder, EDGEPACK_HTTP="127.0.0.1:0")
     with PageRun("README.md", request, init(folder), variables, {"5001": str(free_port())}) as page:
         agent = page.start("python -m device_agent")

@@ -12,7 +12,7 @@ import pytest
 from edgepack.deployment.service_connection import parse_service_connection
 from edgepack.hub_client import HubClient, trust
 from simulator.simulation import DEFAULT_MANIFEST
-from tests.fakes.page_run import BIN, PageRun, until, variables_of
+from tests.fakes.page_run import BIN, PageRun, need, until, variables_of
 from tests.fakes.pages import ROOT, shown
 from tests.integration.docs.test_docs_pages import free_port
 from tests.integration.simulator.sdk_world import loopback_address
@@ -96,6 +96,7 @@ def test_simulator(folder: Path, request: pytest.FixtureRequest) -> None:
 
 
 def test_deploy(folder: Path, request: pytest.FixtureRequest) -> None:
+    need("jq")
     deployment, other = folder / "dist/deployment.json", folder / "other/deployment.json"
     write(deployment, sensor=module())
     write(other, sensor=module(MessageDelay="00:00:02"))
@@ -181,6 +182,7 @@ def test_fleet(folder: Path, hub: dict[str, Any], request: pytest.FixtureRequest
 
 
 def test_example_device_clients(folder: Path, request: pytest.FixtureRequest) -> None:
+    need("jq")
     example = folder / "examples/device-clients"
     shutil.copytree(ROOT / "examples/device-clients", example)
     replaced = {"edgepack simulate ": f"edgepack simulate --host {loopback_address()} "}
