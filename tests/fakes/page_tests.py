@@ -22,7 +22,7 @@ class Runs:
 
     def names(self, command: Command) -> bool:
         """Whether the row names this command."""
-        return command.page == self.page and command.text.startswith(self.only)
+        return command.page == self.page and (not self.only or command.text.startswith(self.only))
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ RUNS = (
 NOT_RUN = (
     NotRun("docs/deploy.md", 'export IOTHUB_CONNECTION_STRING="$(az', "asks Azure: needs a subscription with a hub"),
     NotRun("examples/mosquitto/README.md", "apt install", "changes the machine: scripts/test --all does it"),
-    NotRun("CONTRIBUTING.md", "scripts/check", "what is checked here; .ci/run runs it before the tests"),
+    NotRun("CONTRIBUTING.md", "scripts/check", "judges the working tree: .ci/run runs it before the tests"),
     NotRun("CONTRIBUTING.md", "scripts/test", "what runs this test"),
     NotRun("README.md", "scripts/test", "what runs this test"),
     NotRun("CONTRIBUTING.md", "scripts/demo", "runs where README.md names it"),
@@ -116,14 +116,8 @@ NOT_RUN = (
 
 def row_of(command: Command) -> Runs | NotRun | None:
     """The row that a command belongs to: one that names it goes before the one for the rest of its page."""
-    rows: list[Runs | NotRun] = [*NOT_RUN, *(row for row in RUNS if row.only)]
-    rows += [row for row in RUNS if not row.only]
-    return next((row for row in rows if row.page == command.page and (row_is_rest(row) or row.names(command))), None)
-
-
-def row_is_rest(row: Runs | NotRun) -> bool:
-    """Whether a row is for all commands of its page that no other row names."""
-    return isinstance(row, Runs) and not row.only
+    rows: tuple[Runs | NotRun, ...] = (*NOT_RUN, *sorted(RUNS, key=lambda row: not row.only))
+    return next((row for row in rows if row.names(command)), None)
 
 
 def commands_for(page: str, test: str) -> list[Command]:

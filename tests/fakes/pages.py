@@ -9,6 +9,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
@@ -89,9 +90,10 @@ def shown(page: str, beginning: str) -> str:
     return found.code
 
 
-def commands_of(page: str) -> list[Command]:
+@cache
+def commands_of(page: str) -> tuple[Command, ...]:
     """All commands of a page; a block of Python is one."""
-    return [command for block in blocks_of(page) for command in _commands(block)]
+    return tuple(command for block in blocks_of(page) for command in _commands(block))
 
 
 def is_as_printed(printed: str, told: str) -> bool:
