@@ -65,7 +65,9 @@ def test_readme_by_hand(
         going.until(lambda: cloud.exists() and b'"digit"' in cloud.read_bytes(), "the digits of the request arrive")
         assert "nothing lost" in going.interrupt()
         page.replaced = FAST
-        assert "nothing lost" in page.run("edgepack simulate dist/deployment.json --scenario tunnel")
+        report = page.run("edgepack simulate dist/deployment.json --scenario tunnel")
+    assert "nothing lost" in report
+    assert "amlError" not in report
 
 
 def test_readme_demo(checkout: Path, workspace: Path, scorer: Path, request: pytest.FixtureRequest) -> None:
