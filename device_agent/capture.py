@@ -8,8 +8,9 @@ Each is one line of JSON in `device_agent.collected_data`'s folder, below `model
   EDGEPACK_CAPTURE_BODY_BYTES are left out: `request_encoding` and `response_encoding` say text, base64 or left_out.
 - `id` is the id of the request, of a message that of its result. Headers are not kept: they hold keys. What the agent
   itself refuses, without the script, is not kept.
-- The caller never waits: a thread writes. What it cannot keep up with, and what the disk does not take, is counted as
-  lost; so is what was to be sent as well (`messages.capture_upload`) and could not be.
+- The caller never waits: a thread writes, what comes within a twentieth of a second together. What it cannot keep up
+  with, and what the disk does not take, is counted as lost; so is what was to be sent as well
+  (`messages.capture_upload`) and could not be.
 """
 
 import base64
@@ -29,6 +30,8 @@ from device_agent.scorer import Scorer, ScoringRequest, ScoringResult, Ticket, i
 _MOST_WAITING_BYTES = 16 * 1024 * 1024
 _MOST_WAITING = 4096
 _BATCH_BYTES = 256 * 1024
+_GATHER_S = 0.05
+"""What arrives in so many seconds is written together: a write each would take longer than the request."""
 _LAST_WRITE_S = 1.0
 
 
@@ -97,6 +100,7 @@ class Capture:
         self._waiting: collections.deque[Captured] = collections.deque()
         self._waiting_bytes = 0
         self._changed = threading.Condition()
+        self._has_enough = threading.Event()
         self._is_closing = False
         self._thread = threading.Thread(target=self._write_all, name="capture", daemon=True)
         self._thread.start()
@@ -115,7 +119,10 @@ class Capture:
                 return
             self._waiting.append(captured)
             self._waiting_bytes += size
-            self._changed.notify()
+            if len(self._waiting) == 1:
+                self._changed.notify()
+        if self._waiting_bytes >= _BATCH_BYTES:
+            self._has_enough.set()
 
     def lose(self, count: int) -> None:
         """Count so many more. From any thread."""
@@ -127,6 +134,7 @@ class Capture:
         with self._changed:
             self._is_closing = True
             self._changed.notify()
+        self._has_enough.set()
         self._thread.join(_LAST_WRITE_S)
 
     def _write_all(self) -> None:
@@ -144,10 +152,14 @@ class Capture:
             self._write(bytes(rows), count)
 
     def _next_batch(self) -> list[Captured]:
-        """What waits, as soon as anything does; nothing when this is the end."""
+        """What waits, soon after anything does; nothing when this is the end."""
         with self._changed:
             while not self._waiting and not self._is_closing:
                 self._changed.wait()
+        self._has_enough.wait(_GATHER_S)
+        with self._changed:
+            if not self._is_closing:
+                self._has_enough.clear()
             batch = list(self._waiting)
             self._waiting.clear()
             self._waiting_bytes = 0

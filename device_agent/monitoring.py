@@ -1,5 +1,6 @@
 """What watches the script's requests, if the settings ask for it: drift, and records for later. On the event loop."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from device_agent.drift_watch import DriftWatch
     from device_agent.messages.capture_upload import CaptureUpload
     from device_agent.piece_conversion import PieceConversion
+
+
+_SWITCH_S = 0.0005
+"""The event loop gets the interpreter back sooner from the thread that writes records."""
 
 
 class Monitoring:
@@ -47,6 +52,7 @@ class Monitoring:
         from device_agent.collected_data import data_folder
         from device_agent.collected_place import device_place
 
+        sys.setswitchinterval(_SWITCH_S)
         place, folder = device_place(environment, "requests"), data_folder(environment)
         percent, body_bytes = settings.capture_percent, settings.capture_body_bytes
         capture = Capture(folder, place, percent=percent, body_bytes=body_bytes)

@@ -59,6 +59,7 @@ def _image_warnings(
                 f"{', '.join(secrets[:10])}; register it without them"
             )
     yield from _version_warnings(models, locks)
+    yield from _capture_warnings(recipe, locks)
     yield from _baseline_warnings(recipe, models)
 
 
@@ -112,6 +113,17 @@ def _version_warnings(models: Sequence[ModelRecord], locks: Mapping[Platform, Pl
                     f"{', '.join(others)}: it may fail to load, or answer differently; pin {package}=={wrote}, or "
                     "check it with its sample request"
                 )
+
+
+def _capture_warnings(recipe: Recipe, locks: Mapping[Platform, PlatformLock]) -> Iterator[str]:
+    """What the agent would not start with."""
+    said = {**recipe.variables, **recipe.module.env}.get("EDGEPACK_CAPTURE_FORMAT")
+    missing = [str(platform) for platform, lock in locks.items() if _version(lock, "pyarrow") is None]
+    if said == "parquet" and missing:
+        yield (
+            f"EDGEPACK_CAPTURE_FORMAT is parquet, but pyarrow is not among the packages ({', '.join(missing)}): the "
+            f"agent will not start where requests are kept; add pyarrow to {recipe.environment_file}"
+        )
 
 
 def _version(lock: PlatformLock, package: str) -> str | None:

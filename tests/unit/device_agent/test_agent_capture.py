@@ -122,6 +122,27 @@ def test_a_disk_that_hangs_costs_records_and_never_a_request(tmp_path: Path) -> 
     assert len(records_in(tmp_path)) == capture.kept == 1 + 4096
 
 
+class Counting(DataFolder):
+    """A folder that counts its appends."""
+
+    appends = 0
+
+    def append(self, place: Place, rows: bytes, header: bytes = b"") -> bool:
+        self.appends += 1
+        return super().append(place, rows, header)
+
+
+def test_what_comes_close_together_is_written_together(tmp_path: Path) -> None:
+    folder = Counting(tmp_path)
+    with capturing(folder) as capture:
+        scorer = CapturingScorer(Answering(ScoringResult(b"1")), capture)
+        for number in range(1000):
+            scorer.submit(ScoringRequest(b"%d" % number), lambda _result: None)
+    assert [record["request"] for record in records_in(tmp_path)] == list(range(1000))
+    assert capture.kept == 1000
+    assert folder.appends < 100
+
+
 def test_what_the_disk_does_not_take_is_counted(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with capturing(DataFolder(tmp_path / "file")) as capture:

@@ -96,3 +96,14 @@ def test_a_drift_baseline_that_is_not_in_the_image() -> None:
     watching = replace(recipe(), script=script, module=ModuleOptions("x", env={"EDGEPACK_DRIFT_BASELINE": named}))
     (text,) = build_warnings([(watching, [model(version="1.2.1")], locks("1.2.1", "1.2.1"))])
     assert text.startswith("EDGEPACK_DRIFT_BASELINE names nowhere.json, which is neither beside the script nor with")
+
+
+def test_requests_kept_as_parquet_without_pyarrow() -> None:
+    found = locks("1.2.1", "1.2.1")
+    asked = replace(recipe(), module=ModuleOptions("x", env={"EDGEPACK_CAPTURE_FORMAT": "parquet"}))
+    (text,) = build_warnings([(asked, [], found)])
+    assert "pyarrow is not among the packages (linux/amd64, linux/arm/v7)" in text
+    assert "add pyarrow to env.yml" in text
+    wheel = Wheel("pyarrow", "23.0.1", "x.whl", "", "0" * 64)
+    complete = {platform: replace(lock, wheels=(*lock.wheels, wheel)) for platform, lock in found.items()}
+    assert list(build_warnings([(asked, [], complete)])) == []
