@@ -123,9 +123,9 @@ def print_row(row: dict[str, object]) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="two rounds of one second: a rough look")
+    parser.add_argument("--quick", action="store_true", help="three rounds of two seconds: a rough look")
     quick = parser.parse_args().quick
-    rounds, seconds = (2, 1) if quick else (7, 3)
+    rounds, seconds = (3, 2) if quick else (7, 3)
     with tempfile.TemporaryDirectory(prefix="edgepack-bench-") as text:
         folder = Path(text)
         prepare(folder)
