@@ -81,8 +81,13 @@ class Monitoring:
         """Its part of the reported properties."""
         return {} if self._drift is None else {"drift": self._drift.report()}
 
+    def lose(self, count: int) -> None:
+        """So many records that were to be sent will not be."""
+        if self._capture is not None:
+            self._capture.lose(count)
+
     def close(self) -> None:
-        """Write what waits, for a second at most."""
+        """Write what waits, and end what turns files, each for a second at most."""
         if self._capture is not None:
             self._capture.close()
         if self._conversion is not None:

@@ -1,17 +1,21 @@
 """Captured records that also go upstream (EDGEPACK_CAPTURE_OUTPUT): a message each, through the buffer, sent last.
 
-They never cost a result its place: they are stored only while half of the buffer is free with them. What is refused,
-and what could never be sent, is told to `lost` and not tried again; it stays on disk as it is.
+They never cost a result its place: they are stored only while half of the buffer is free with them, and where a result
+needs room they go first, whatever the buffer's policy. What is refused or goes, and what could never be sent, is lost
+there and not tried again; it stays on disk as it is. While the buffer's disk hangs, at most 4 MiB wait for it.
 """
 
 import os
+import threading
 from collections.abc import Callable
 from typing import Protocol
 
 from device_agent.messages.buffer.buffer_space import message_bytes
 from device_agent.messages.buffer.interface import Refusal
-from device_agent.messages.message import Message, Stored
+from device_agent.messages.message import SPARE, Message, Stored
 from device_agent.messages.settings import MessageSettings
+
+MOST_WAITING_BYTES = 4 * 1024 * 1024
 
 
 class SpareStore(Protocol):
@@ -48,6 +52,8 @@ class CaptureUpload:
         self._lost = lost
         self._prefix = os.urandom(8).hex()
         self._count = 0
+        self._lock = threading.Lock()  # `send` is called in the thread that writes, `_done` on the event loop
+        self._waiting_bytes = 0
 
     def send(self, record: bytes, request_id: str) -> None:
         """See Upload."""
@@ -58,14 +64,24 @@ class CaptureUpload:
             settings.capture_output,
             f"{self._prefix}{self._count:016x}",
             request_id,
-            priority=settings.capture_priority,
+            priority=SPARE,
             ttl_s=settings.ttl_s,
         )
-        if message_bytes(message) > self._store.largest_bytes or self._refusal(message):
+        size = message_bytes(message)
+        if size > self._store.largest_bytes or self._refusal(message) or not self._may_wait(size):
             self._lost(1)
         else:
-            self._store.append(message, self._kept, spare=True)
+            self._store.append(message, lambda outcome: self._done(outcome, size), spare=True)
 
-    def _kept(self, outcome: Stored | Refusal) -> None:
+    def _may_wait(self, size: int) -> bool:
+        with self._lock:
+            if self._waiting_bytes + size > MOST_WAITING_BYTES:
+                return False
+            self._waiting_bytes += size
+            return True
+
+    def _done(self, outcome: Stored | Refusal, size: int) -> None:
+        with self._lock:
+            self._waiting_bytes -= size
         if isinstance(outcome, Refusal):
             self._lost(1)

@@ -24,7 +24,7 @@ from collections.abc import Iterable, Sequence
 
 from device_agent.backoff import spread_delay_s
 from device_agent.messages.delivery_actions import Action, Connect, Load, Publish, Remove, SetAside, State
-from device_agent.messages.message import PRIORITIES, Stored, key_lane, message_key
+from device_agent.messages.message import SPARE, Stored, key_lane, message_key
 from device_agent.messages.transport import Loss
 
 STEADY_S, CONNECTIONS_TO_BREAK = 60.0, 5
@@ -32,7 +32,7 @@ LOAD_MESSAGES = 500
 LOAD_BYTES = 1024 * 1024
 HELD_MESSAGES = 1000
 HELD_BYTES = 4 * 1024 * 1024
-_LAST_KEY = message_key(PRIORITIES, 0) - 1
+_LAST_KEY = message_key(SPARE + 1, 0) - 1
 
 
 class Delivery:

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 PRIORITIES = 10
 """Priorities are 0 (sent first) to 9."""
+SPARE = PRIORITIES
+"""The priority of what may be lost: sent when nothing else is left, and the first to go where room is needed."""
 SET_ASIDE = 15
 """The lane of messages that are kept, but not sent any more."""
 _NUMBER_BITS = 44

@@ -18,7 +18,7 @@ from device_agent.messages.counts import Counts, report_figures
 from device_agent.messages.delivery import Delivery
 from device_agent.messages.delivery_actions import Connect, Load, Publish, Remove, SetAside, State
 from device_agent.messages.forwarding import ForwardingScorer
-from device_agent.messages.message import MethodCall, Received, Stored
+from device_agent.messages.message import SPARE, MethodCall, Received, Stored, key_lane
 from device_agent.messages.message_ids import MessageIds
 from device_agent.messages.message_road import MessageRoad
 from device_agent.messages.methods import MethodCalls
@@ -125,8 +125,7 @@ class MessageModule:
         was_connected = self.is_connected
         now_s = self._store.now_s()
         self._delivery.disconnected(loss, now_s, self._chance.random())
-        due_s = self._delivery.wake_at_s
-        again = "at once" if due_s is None else f"in {due_s - now_s:.1f} s"
+        again = "at once" if (due_s := self._delivery.wake_at_s) is None else f"in {due_s - now_s:.1f} s"
         if loss is Loss.PLANNED:
             _LOG.info("Upstream: %s; connecting again %s", reason, again)
         else:
@@ -187,9 +186,11 @@ class MessageModule:
         self._wake()
 
     def dropped(self, keys: list[int]) -> None:
-        if not self.counts.dropped["full"]:
+        self._monitoring.lose(self._delivery.discarded(key for key in keys if key_lane(key) == SPARE))
+        count = self._delivery.discarded(key for key in keys if key_lane(key) != SPARE)
+        if count and not self.counts.dropped["full"]:
             _LOG.warning("The buffer is full: the oldest messages are dropped")
-        self.counts.dropped["full"] += self._delivery.discarded(keys)
+        self.counts.dropped["full"] += count
         self._wake()
 
     def expired(self, keys: list[int]) -> None:

@@ -12,7 +12,6 @@ Pure; files that are named here are read where they are needed.
     EDGEPACK_ERROR_PRIORITY     of error messages, 0 to 9 (5)
     EDGEPACK_CAPTURE_OUTPUT     the same for captured records (EDGEPACK_CAPTURE_PERCENT), which stay on disk as well;
                                 without: they are not sent
-    EDGEPACK_CAPTURE_PRIORITY   of these, 0 to 9 (9)
     EDGEPACK_MESSAGE_TTL_S      seconds after which a message that waits is of no use (0: for ever), to 10 years
     EDGEPACK_DRAIN              after an outage, what waited goes first, or what is new: oldest_first or live_first
                                 (oldest_first)
@@ -49,7 +48,7 @@ TRANSPORTS = ("none", "mqtt", "edgehub", "azure-sdk")
 VARIABLES = frozenset(
     """
     EDGEPACK_TRANSPORT EDGEPACK_INPUT EDGEPACK_OUTPUT EDGEPACK_ERROR_OUTPUT EDGEPACK_LIST_OUTPUT EDGEPACK_HTTP_FORWARD
-    EDGEPACK_CAPTURE_OUTPUT EDGEPACK_CAPTURE_PRIORITY
+    EDGEPACK_CAPTURE_OUTPUT
     EDGEPACK_PRIORITY EDGEPACK_ERROR_PRIORITY EDGEPACK_MESSAGE_TTL_S EDGEPACK_DRAIN EDGEPACK_WINDOW
     EDGEPACK_BUFFER_PATH EDGEPACK_BUFFER_MAX_BYTES EDGEPACK_BUFFER_POLICY EDGEPACK_KEEP_ALIVE_S
     EDGEPACK_MQTT_URL EDGEPACK_MQTT_PASSWORD_FILE EDGEPACK_MQTT_CLIENT_ID EDGEPACK_MQTT_VERSION
@@ -89,7 +88,6 @@ class MessageSettings(NamedTuple):
     priority: int = 5
     error_priority: int = 5
     capture_output: str = ""
-    capture_priority: int = 9
     ttl_s: int = 0
     drain: str = "oldest_first"
     window: int = 100
@@ -139,7 +137,6 @@ def parse_message_settings(given: Mapping[str, str], problems: list[str]) -> Mes
         priority=parse_int(given, "EDGEPACK_PRIORITY", 5, 0, 9, problems),
         error_priority=parse_int(given, "EDGEPACK_ERROR_PRIORITY", 5, 0, 9, problems),
         capture_output=_parse_topic(given, "EDGEPACK_CAPTURE_OUTPUT", "", problems),
-        capture_priority=parse_int(given, "EDGEPACK_CAPTURE_PRIORITY", 9, 0, 9, problems),
         ttl_s=parse_int(given, "EDGEPACK_MESSAGE_TTL_S", 0, 0, 315_360_000, problems),
         drain=parse_choice(given, "EDGEPACK_DRAIN", "oldest_first", ("oldest_first", "live_first"), problems),
         window=parse_int(given, "EDGEPACK_WINDOW", 100, 1, 1000, problems),

@@ -4,7 +4,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Collection, Sequence
 
 from device_agent.messages.buffer.interface import Applied, BufferFailure, Figures
-from device_agent.messages.message import SET_ASIDE, Message, Stored, key_lane, key_number, message_key
+from device_agent.messages.message import SET_ASIDE, SPARE, Message, Stored, key_lane, key_number, message_key
 
 ROW_BYTES = 64
 
@@ -63,9 +63,12 @@ class MemoryBuffer:
             size = size_bytes(message)
             if size > self._max_bytes:
                 break
-            while self._size_bytes + size > self._max_bytes and self._policy == "drop_oldest":
-                dropped.append(min(self._keys, key=lambda key: (key_lane(key) != SET_ASIDE, key_number(key))))
-                self._remove(dropped[-1])
+            while self._size_bytes + size > self._max_bytes and message.priority != SPARE:
+                first = min(self._keys, key=_goes_first)
+                if self._policy != "drop_oldest" and key_lane(first) != SPARE:
+                    break
+                dropped.append(first)
+                self._remove(first)
             if self._size_bytes + size > self._max_bytes:
                 break
             self._number += 1
@@ -187,3 +190,7 @@ class MemoryBuffer:
             arrival_s, message = self._rows[key]
             self._remove(key)
             self._add(message_key(lane, key_number(key)), arrival_s, message)
+
+
+def _goes_first(key: int) -> tuple[bool, bool, int]:
+    return key_lane(key) != SPARE, key_lane(key) != SET_ASIDE, key_number(key)

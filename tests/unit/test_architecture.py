@@ -170,6 +170,7 @@ PURE = (
     "device_agent.messages.settings",
     "device_agent.messages.delivery",
     "device_agent.messages.delivery_actions",
+    "device_agent.messages.buffer.buffer_lanes",
     "device_agent.messages.buffer.buffer_space",
     "device_agent.messages.buffer.buffer_rows",
     "device_agent.messages.results",

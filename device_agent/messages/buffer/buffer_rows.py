@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from zlib import crc32
 
-from device_agent.messages.message import SET_ASIDE, Message, Stored, key_lane, key_number
+from device_agent.messages.message import SET_ASIDE, SPARE, Message, Stored, key_lane, key_number
 
 _CHECKED = struct.Struct(">QQI")
 _CORRELATION, _CONTENT, _PROPERTIES, _ORIGIN = 0x10, 0x20, 0x40, 0x80
@@ -47,7 +47,7 @@ def encode_row(key: int, arrival_ms: int, message: Message) -> Row:
     body, output, message_id, correlation_id, properties, content_type, content_encoding, priority, ttl_s, origin = (
         message
     )
-    if not 0 <= priority <= 9 or not 0 <= ttl_s <= LONGEST_TTL_S:
+    if not 0 <= priority <= SPARE or not 0 <= ttl_s <= LONGEST_TTL_S:
         raise ValueError(f"priority {priority} or ttl_s {ttl_s} is out of range")
     flags = priority
     rest = [_sized_name(output), _sized(message_id.encode("utf-8", "surrogatepass"))]

@@ -13,14 +13,14 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from device_agent.messages.buffer.buffer_clock import BufferClock, ClockState, parse_state
+from device_agent.messages.buffer.buffer_lanes import LANES, filled, lanes_to_drop
 from device_agent.messages.buffer.buffer_rows import DamagedRow, Row, deadline_s, decode_row, encode_row, row_priority
 from device_agent.messages.buffer.buffer_salvage import COUNTS
 from device_agent.messages.buffer.buffer_space import CHUNK_PAGES, PAGE_BYTES, Space, needed_bytes
 from device_agent.messages.buffer.buffer_statements import Statements, count_rows
 from device_agent.messages.buffer.interface import Figures
-from device_agent.messages.message import PRIORITIES, SET_ASIDE, Message, Stored, key_lane, key_number, message_key
+from device_agent.messages.message import SET_ASIDE, SPARE, Message, Stored, key_lane, key_number, message_key
 
-LANES = (*range(PRIORITIES), SET_ASIDE)
 _MOST_ROWS = 500
 _CLOCK = "clock"
 _NUMBER = "number"
@@ -62,8 +62,8 @@ class Table:
         counts = self._sql.meta_get(COUNTS)
         self._are_counts_saved = counts is not None
         if counts is not None:
-            self.counts.update(zip(LANES, json.loads(counts), strict=True))
-            if set(_filled(self.counts)) != newest.keys():
+            self.counts.update(zip(LANES, json.loads(counts), strict=False))  # without SPARE: an older file
+            if set(filled(self.counts)) != newest.keys():
                 raise DamagedRow("messages are missing")
         else:
             self.counts.update((lane, self._sql.count(lane)) for lane in newest)
@@ -78,8 +78,8 @@ class Table:
     ) -> tuple[list[Stored], list[int], bool]:
         """Remove keys and append messages in one transaction, synced: as many of the messages as it may hold, and fit.
 
-        `drops`: the oldest go to make room. Returns what was stored, the keys of what was dropped, and whether the
-        next message does not fit into the buffer, now or ever.
+        `drops`: the oldest go to make room; spare ones do in any case. Returns what was stored, the keys of what was
+        dropped, and whether the next message does not fit into the buffer, now or ever.
         """
         now_s = self._mark()
         self._sync("FULL")
@@ -93,7 +93,7 @@ class Table:
         else:
             with self._transaction() as counts:
                 self._delete(removals, counts)
-                done = self._insert_what_fits(rows, needs, counts, dropped if drops else None)
+                done = self._insert_what_fits(rows, needs, counts, dropped, drops)
         self.last_number += done
         stored = [
             Stored(row.key, deadline_s(row.arrival_ms, row.ttl_s), message)
@@ -127,7 +127,7 @@ class Table:
         """See Buffer."""
         now_ms = self._clock.now_s() * 1000
         expired: list[int] = []
-        for lane in _filled(self.counts):
+        for lane in filled(self.counts):
             until = self._sql.first_living(lane, now_ms) or message_key(lane + 1, 0)
             while keys := self._sql.first_keys(lane, until, self._space.removed_keys):
                 self.remove(keys)
@@ -201,12 +201,12 @@ class Table:
 
     def origins(self, limit: int) -> list[tuple[bytes, str]]:
         """See Buffer."""
-        messages = [decode_row(row).message for row in self._sql.newest_rows(_filled(self.counts), limit)]
+        messages = [decode_row(row).message for row in self._sql.newest_rows(filled(self.counts), limit)]
         return [(message.origin, message.message_id) for message in messages if message.origin]
 
     def figures(self, size_bytes: int, damaged: int) -> Figures:
         """See Buffer."""
-        fronts = [self._sql.first(lane) for lane in _filled(self.counts)]
+        fronts = [self._sql.first(lane) for lane in filled(self.counts)]
         oldest_s = 0.0
         if 0 in fronts:
             raise DamagedRow("messages are missing")
@@ -267,7 +267,7 @@ class Table:
         self._are_counts_saved = counts is not None
 
     def _insert_what_fits(
-        self, rows: Sequence[Row], needs: Sequence[int], counts: dict[int, int], dropped: list[int] | None
+        self, rows: Sequence[Row], needs: Sequence[int], counts: dict[int, int], dropped: list[int], drops: bool
     ) -> int:
         """How many of the rows, from the first on, are in now. `dropped` takes the keys of what had to go."""
         done = 0
@@ -283,16 +283,17 @@ class Table:
                 self._sql.insert(rows[done:end])
                 count_rows(rows[done:end], counts)
                 done = end
-            elif dropped is None or not self._drop(sum(needs[done:]) - self._room_bytes, counts, dropped):
-                break
+            else:
+                lanes = [] if key_lane(rows[done].key) == SPARE else lanes_to_drop(counts, drops)
+                if not self._drop(sum(needs[done:]) - self._room_bytes, counts, dropped, lanes):
+                    break
         return done
 
-    def _drop(self, missing_bytes: int, counts: dict[int, int], dropped: list[int]) -> bool:
-        """Discard some of the oldest; whether there were any. About as many as are needed, rather fewer."""
+    def _drop(self, missing_bytes: int, counts: dict[int, int], dropped: list[int], lanes: Sequence[int]) -> bool:
+        """Discard some of the oldest of `lanes`; whether there were any. About as many as are needed, rather fewer."""
         pages, free = self._sql.pages()
         average_bytes = max(1, (pages - free) * PAGE_BYTES // max(1, sum(counts.values())))
         most = min(self._space.removed_keys, 1 + missing_bytes // average_bytes)
-        lanes = [SET_ASIDE] if counts[SET_ASIDE] else _filled(counts)
         fronts = sorted((key_number(key), lane) for lane in lanes if (key := self._sql.first(lane)))
         if not fronts:
             return False
@@ -314,7 +315,3 @@ class Table:
         if self._sql.move(key, target):
             counts[key_lane(key)] -= 1
             counts[key_lane(target)] += 1
-
-
-def _filled(counts: dict[int, int]) -> list[int]:
-    return [lane for lane, count in counts.items() if count > 0]

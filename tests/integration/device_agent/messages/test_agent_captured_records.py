@@ -156,7 +156,6 @@ def test_iot_hub_gets_records_on_their_output_and_those_that_are_too_long_are_lo
     [
         ({"EDGEPACK_TRANSPORT": "none", "EDGEPACK_HTTP_FORWARD": "0"}, "EDGEPACK_TRANSPORT is none: there is nobody"),
         ({"EDGEPACK_INPUT": "capt/#", "EDGEPACK_CAPTURE_OUTPUT": "capt/ured"}, "which covers EDGEPACK_CAPTURE_OUTPUT"),
-        ({"EDGEPACK_CAPTURE_PRIORITY": "10"}, "EDGEPACK_CAPTURE_PRIORITY"),
     ],
 )
 def test_wrong_settings_end_the_agent_with_exit_code_2(tmp_path: Path, more: dict[str, str], told: str) -> None:

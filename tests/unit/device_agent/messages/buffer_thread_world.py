@@ -7,7 +7,7 @@ from typing import Any
 
 from device_agent.messages.buffer.buffer_thread import BufferThread
 from device_agent.messages.buffer.interface import Applied, Refusal
-from device_agent.messages.message import Message, Stored, message_key
+from device_agent.messages.message import SPARE, Message, Stored, message_key
 from tests.fakes.memory_buffer import MemoryBuffer
 
 
@@ -16,7 +16,7 @@ def message(number: int, **more: Any) -> Message:
     return Message(b"%d" % number, "out", f"id-{number}")._replace(**more)
 
 
-ALL = message_key(10, 0)
+ALL = message_key(SPARE + 1, 0)
 
 
 class Diary:

@@ -8,10 +8,10 @@ import pytest
 from device_agent.messages.buffer.buffer_clock import BufferClock, Readings
 from device_agent.messages.buffer.interface import Buffer
 from device_agent.messages.buffer.sqlite_buffer import SqliteBuffer
-from device_agent.messages.message import SET_ASIDE, Message, key_lane, key_number, message_key
+from device_agent.messages.message import SET_ASIDE, SPARE, Message, key_lane, key_number, message_key
 from tests.fakes.memory_buffer import MemoryBuffer
 
-ALL = message_key(10, 0)
+ALL = message_key(SPARE + 1, 0)
 MIB = 1024 * 1024
 Make = Callable[..., Buffer]
 
@@ -208,6 +208,20 @@ def test_it_says_whether_half_of_it_stays_free_also_after_it_was_full(make: Make
     assert not buffer.is_half_free([])
     buffer.apply([], keys[len(keys) // 4 :])
     assert buffer.is_half_free([message(1, body=bytes(1500))])
+
+
+@pytest.mark.parametrize("policy", ["refuse", "drop_oldest"])
+def test_what_is_spare_makes_room_first_and_takes_none(make: Make, policy: str) -> None:
+    buffer = make(max_bytes=MIB, policy=policy)
+    first = buffer.apply([message(0, body=bytes(1000))]).stored
+    number = 1
+    while spare := buffer.apply([message(number, body=bytes(10_000), priority=SPARE)]).stored:
+        first += spare
+        number += 1
+    kept, dropped = buffer.apply([message(number, body=bytes(10_000))])
+    assert (len(kept), [key_lane(key) for key in dropped]) == (1, [SPARE] * len(dropped))
+    assert dropped == [stored.key for stored in first[1 : 1 + len(dropped)]]
+    assert [each.message.priority for each in buffer.read(0, ALL, 10_000, 10**9)][:2] == [5, 5]
 
 
 def test_drop_oldest_discards_in_order_those_set_aside_first(make: Make) -> None:

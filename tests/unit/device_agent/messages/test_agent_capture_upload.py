@@ -12,9 +12,9 @@ from device_agent.collected_data import DataFolder
 from device_agent.collected_place import device_place
 from device_agent.errors import SettingsError
 from device_agent.messages.buffer.interface import Reason
-from device_agent.messages.capture_upload import CaptureUpload
+from device_agent.messages.capture_upload import MOST_WAITING_BYTES, CaptureUpload
 from device_agent.messages.iothub import topics
-from device_agent.messages.message import key_lane
+from device_agent.messages.message import SPARE, key_lane
 from device_agent.messages.settings import MessageSettings
 from device_agent.messages.start import MessageSide
 from device_agent.scorer import ScoringRequest, ScoringResult
@@ -36,7 +36,7 @@ def upload(world: World, lost: list[int], **more: Any) -> CaptureUpload:
     )
 
 
-def test_a_record_is_a_message_of_the_lowest_priority() -> None:
+def test_a_record_is_a_message_that_goes_after_all_others() -> None:
     async def test(world: World) -> None:
         lost: list[int] = []
         send = upload(world, lost).send
@@ -46,7 +46,7 @@ def test_a_record_is_a_message_of_the_lowest_priority() -> None:
         await world.diary.until(lambda: len(world.diary.of("done")) == 1)
         result, first, second = (stored.message for stored in world.buffer.read(0, ALL, 10, 1000))
         assert (result.message_id, first.body, second.body) == ("id-3", b'{"id":"r-1"}', b'{"id":"r-2"}')
-        assert (first.output, first.correlation_id, first.priority, first.ttl_s) == ("captured", "r-1", 9, 60)
+        assert (first.output, first.correlation_id, first.priority, first.ttl_s) == ("captured", "r-1", SPARE, 60)
         assert first.message_id != second.message_id
         assert first.content_type == "application/json"
         assert lost == []
@@ -83,7 +83,7 @@ def test_half_of_the_buffer_stays_free_of_records() -> None:
         await world.diary.until(lambda: len(world.diary.of("done")) == 41)
         assert all(isinstance(outcome, int) for _, outcome in world.diary.of("done"))
         lanes = [key_lane(stored.key) for stored in world.buffer.read(0, ALL, 1000, 10**6)]
-        assert lanes == [5] * 41 + [9] * kept
+        assert lanes == [5] * 41 + [SPARE] * kept
 
     run(test, max_bytes=100_000)
 
@@ -103,6 +103,45 @@ def test_a_spare_append_is_refused_and_drops_nothing_where_results_share_its_com
         assert world.diary.of("dropped") == []
 
     run(test, max_bytes=100_000, policy=policy)
+
+
+@pytest.mark.parametrize("policy", ["refuse", "drop_oldest"])
+def test_records_give_way_to_results(policy: str) -> None:
+    async def test(world: World) -> None:
+        lost: list[int] = []
+        send = upload(world, lost).send
+        for _ in range(40):
+            send(b"1" * 1000, "r")
+        await world.diary.until(lambda: world.buffer.figures().messages == 40)
+        for number in range(90):
+            world.append(number, body=b"x" * 1000)
+        await world.diary.until(lambda: len(world.diary.of("done")) == 90)
+        assert all(isinstance(outcome, int) for _, outcome in world.diary.of("done"))
+        dropped = [key for keys in world.diary.of("dropped") for key in keys]
+        assert dropped
+        assert {key_lane(key) for key in dropped} == {SPARE}
+        lanes = [key_lane(stored.key) for stored in world.buffer.read(0, ALL, 1000, 10**6)]
+        assert lanes == [5] * 90 + [SPARE] * (40 - len(dropped))
+
+    run(test, max_bytes=110_000, policy=policy)
+
+
+def test_while_the_disk_hangs_little_waits_for_it() -> None:
+    async def test(world: World) -> None:
+        lost: list[int] = []
+        await world.hold()
+        send = upload(world, lost).send
+        for _ in range(100):
+            send(b"1" * 100_000, "r")
+        assert 100 - MOST_WAITING_BYTES // 100_000 <= len(lost) < 65
+        world.buffer.gate.set()
+        await world.diary.until(lambda: world.buffer.figures().messages == 101 - len(lost))
+        before = len(lost)
+        send(b"1", "r")
+        await world.diary.until(lambda: world.buffer.figures().messages == 102 - before)
+        assert len(lost) == before
+
+    run(test, max_bytes=2**28)
 
 
 def test_while_the_disk_fails_records_are_lost_and_not_tried_again() -> None:
@@ -141,19 +180,17 @@ def test_what_is_captured_is_on_disk_and_in_the_buffer(tmp_path: Path) -> None:
 def test_settings(tmp_path: Path) -> None:
     given = {**MQTT, "EDGEPACK_CAPTURE_OUTPUT": "captured"}
     found = parse_settings(given).messages
-    assert (found.capture_output, found.capture_priority) == ("captured", 9)
+    assert found.capture_output == "captured"
     assert parse_settings(MQTT).messages.capture_output == ""
     with pytest.raises(SettingsError) as caught:
         parse_settings(
             {
                 "EDGEPACK_CAPTURE_OUTPUT": "captured",
-                "EDGEPACK_CAPTURE_PRIORITY": "10",
                 "EDGEPACK_CAPTURE_FORMAT": "csv",
             }
         )
     told = "\n".join(caught.value.problems)
     assert "EDGEPACK_CAPTURE_OUTPUT is set, but EDGEPACK_TRANSPORT is none" in told
-    assert "EDGEPACK_CAPTURE_PRIORITY" in told
     assert "EDGEPACK_CAPTURE_FORMAT" in told
     loop = {**given, "EDGEPACK_INPUT": "captured", "EDGEPACK_BUFFER_PATH": str(tmp_path / "buffer.db")}
     with pytest.raises(SettingsError, match="EDGEPACK_CAPTURE_OUTPUT, captured: what is sent would come back"):
