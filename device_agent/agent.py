@@ -47,6 +47,7 @@ def run_agent(settings: Settings, environment: Mapping[str, str], notes: Sequenc
             listeners.append(stack.enter_context(listen(settings.http_host, settings.health_port)))
         keys = AccessKeys(settings.key_file) if settings.key_file else None
         user_swagger = read_user_swagger(settings.app_root)
+        baselines = open_baselines(settings)
         for note in notes:
             _LOG.info("%s", note)
         _LOG.info("Agent %s takes HTTP on %s", __version__, " and ".join(map(describe_address, listeners)))
@@ -60,7 +61,6 @@ def run_agent(settings: Settings, environment: Mapping[str, str], notes: Sequenc
             from device_agent.piece_conversion import require_pyarrow
 
             require_pyarrow()
-        baselines = open_baselines(settings)
         messages = open_messages(settings, environment)
         environment = child_environment(settings, environment)
         processes = start_processes(settings.workers, environment, log_descriptor)

@@ -17,7 +17,7 @@ def read_baselines(paths: str, folders: Sequence[str]) -> list[Baseline]:
     problems: list[str] = []
     found: dict[str, Baseline] = {}
     for path in filter(None, map(str.strip, paths.split(","))):
-        tried = [Path(folder, path) for folder in folders]
+        tried = list(dict.fromkeys(Path(folder, path).absolute() for folder in folders))
         file = next((each for each in tried if each.is_file()), None)
         if file is None:
             problems.append(f"EDGEPACK_DRIFT_BASELINE: there is no file {' nor '.join(map(str, tried))}")

@@ -8,13 +8,16 @@
     {"data": [5.1, 3.5]}                                    one row of a request; two rows of `value` in an answer
     [0, 2, 1], 0.7                                          answers: rows of the feature `value`
 
-Without a `field`, the first of FIELDS that an object has counts, else the object itself. A value that is a list or an
-object has no distribution; it counts as missing.
+Without a `field`, the first of FIELDS that an object has counts (in an answer, PREDICTIONS before them), else the
+object itself. A value that is a list or an object has no distribution; it counts as missing.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
+PREDICTIONS = "predictions"
+"""Where they are looked for first in an object that is an answer: what MLflow's servers answer."""
 FIELDS = ("data", "input_data", "instances", "inputs", "dataframe_split", "dataframe_records")
 """Where rows are looked for in an object."""
 VALUE = "value"
@@ -22,8 +25,8 @@ VALUE = "value"
 Row = Mapping[str, Any]
 
 
-def rows_of(document: object, field: str = "", *, is_request: bool = True) -> list[Row]:
-    """The rows in a JSON document; none when it has none of the shapes above.
+def rows_of(document: object, field: str = "", *, is_request: bool = True, most: int | None = None) -> list[Row]:
+    """The rows in a JSON document; none when it has none of the shapes above. Of many, the first `most`.
 
     `field` names the member that holds them; members within members are joined by dots.
     """
@@ -34,18 +37,20 @@ def rows_of(document: object, field: str = "", *, is_request: bool = True) -> li
                 return []
             found = found[name]
     elif isinstance(found, dict):
-        found = next((found[name] for name in FIELDS if name in found), found)
-    return _rows(found, is_request)
+        names = FIELDS if is_request else (PREDICTIONS, *FIELDS)
+        if not _is_split(found):
+            found = next((found[name] for name in names if name in found), found)
+    return _rows(found, is_request, most)
 
 
-def _rows(found: object, is_request: bool) -> list[Row]:
+def _rows(found: object, is_request: bool, most: int | None) -> list[Row]:
     if isinstance(found, dict):
-        return _of_object(found)
+        return _of_object(found, most)
     if isinstance(found, list):
         if found and all(_is_scalar(value) for value in found):
-            return [_numbered(found)] if is_request else [{VALUE: value} for value in found]
+            return [_numbered(found)] if is_request else [{VALUE: value} for value in found[:most]]
         rows: list[Row] = []
-        for value in found:
+        for value in found[:most]:
             if isinstance(value, dict):
                 rows.append(value)
             elif isinstance(value, list):
@@ -54,14 +59,17 @@ def _rows(found: object, is_request: bool) -> list[Row]:
     return [] if found is None else [{VALUE: found}]
 
 
-def _of_object(found: dict[str, Any]) -> list[Row]:
-    names, data = found.get("columns"), found.get("data")
-    if isinstance(names, list) and isinstance(data, list):
-        titles = [str(name) for name in names]
-        return [dict(zip(titles, row, strict=False)) for row in data if isinstance(row, list)]
+def _is_split(found: dict[str, Any]) -> bool:
+    return isinstance(found.get("columns"), list) and isinstance(found.get("data"), list)
+
+
+def _of_object(found: dict[str, Any], most: int | None) -> list[Row]:
+    if _is_split(found):
+        titles = [str(name) for name in found["columns"]]
+        return [dict(zip(titles, row, strict=False)) for row in found["data"][:most] if isinstance(row, list)]
     columns = list(found.values())
     if columns and all(isinstance(column, list) for column in columns) and len({*map(len, columns)}) == 1:
-        return [dict(zip(found, row, strict=True)) for row in zip(*columns, strict=True)]
+        return [dict(zip(found, row, strict=True)) for row in islice(zip(*columns, strict=True), most)]
     return [found] if found else []
 
 

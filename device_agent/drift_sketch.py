@@ -197,7 +197,7 @@ def _read_feature(given: object, where: str, problems: list[str]) -> Feature | N
     name, kind, shares = given.get("name"), given.get("kind"), given.get("shares")
     edges, categories = given.get("edges", []), given.get("categories", [])
     faults = []
-    if not isinstance(name, str):
+    if not _is_text(name):
         faults.append("`name` is no text")
     if kind not in (NUMBER, CATEGORY):
         faults.append(f"`kind` is {kind!r}, not {NUMBER} or {CATEGORY}")
@@ -206,13 +206,16 @@ def _read_feature(given: object, where: str, problems: list[str]) -> Feature | N
         faults.append(f"`edges` or `categories` is no list of at most {MOST_BINS}")
     elif kind == NUMBER and not (all(map(_is_number, bins)) and bins == sorted({*bins})):
         faults.append("`edges` are not numbers that grow")
-    elif kind == CATEGORY and not (all(isinstance(each, str) for each in bins) and len({*bins}) == len(bins)):
+    elif kind == CATEGORY and not (all(map(_is_text, bins)) and len({*bins}) == len(bins)):
         faults.append("`categories` are not different texts")
     elif not isinstance(shares, list) or len(shares) != len(bins) + 1 or not all(_is_number(s, 0, 1) for s in shares):
         faults.append(f"`shares` are not {len(bins) + 1} numbers of 0 to 1")
-    for key, least, most in (("count", 0, math.inf), ("quantile", 0, math.inf), ("missing", 0, 1)):
-        if not _is_number(given.get(key), least, most):
-            faults.append(f"`{key}` is no number of at least {least}" + (f" and at most {most}" if most == 1 else ""))
+    if not _is_number(given.get("count"), 1) or int(given["count"]) != given["count"]:
+        faults.append("`count` is no whole number of at least 1")
+    if not _is_number(given.get("quantile"), 0) or not given["quantile"]:
+        faults.append("`quantile` is no number above 0")
+    if not _is_number(given.get("missing"), 0, 1):
+        faults.append("`missing` is no number of 0 to 1")
     problems += [f"{where}: {fault}" for fault in faults]
     if faults:
         return None
@@ -229,4 +232,18 @@ def _read_feature(given: object, where: str, problems: list[str]) -> Feature | N
 
 
 def _is_number(value: object, least: float = -math.inf, most: float = math.inf) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
+    """Whether it is a finite number of the range, that a float can hold."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(float(value)) and least <= value <= most
+    except OverflowError:
+        return False
+
+
+def _is_text(value: object) -> bool:
+    """Whether it is a text that can be written as UTF-8."""
+    try:
+        return isinstance(value, str) and bool(value.encode() or True)
+    except UnicodeEncodeError:
+        return False

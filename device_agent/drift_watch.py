@@ -5,7 +5,8 @@
 - It takes CPU time of at most EDGEPACK_DRIFT_COST_PERCENT of the time spent in run(): each run() adds that share to a
   credit, and a request is looked at only while there is some, so a fast script has a part of its requests looked at,
   a slow one all. Chance decides which ones, for senders that take turns.
-- Bodies of more than 64 KiB are not looked at: reading them would hold up others.
+- Bodies of more than 64 KiB are not looked at, and of many rows only the first, at most MOST_CELLS values in all: it is
+  done on the event loop, and would hold up others.
 - The window is in memory: it begins anew with the agent.
 """
 
@@ -24,6 +25,7 @@ from device_agent.metrics import Metrics
 from device_agent.scorer import Scorer, ScoringRequest, ScoringResult, Ticket
 
 MOST_BODY_BYTES = 64 * 1024
+MOST_CELLS = 2000
 MOST_CREDIT_S = 0.1
 MOST_REPORTED = 20
 _NAME = 100
@@ -112,11 +114,14 @@ class DriftWatch:
 
     def _tell(self, window: DriftWindow, before: Sequence[str]) -> None:
         part = window.baseline.part
-        for feature in window.latest:
-            if feature.has_drifted and feature.name not in before:
-                _LOG.warning("Drift of %s: %s", part, _sentence(feature))
-        if back := [name for name in before if name not in window.drifted]:
-            _LOG.info("No drift of %s any more: %s", part, ", ".join(back))
+        new = [each for each in window.latest if each.has_drifted and each.name not in before]
+        for feature in new[:MOST_REPORTED]:
+            _LOG.warning("Drift of %s: %s", part, _sentence(feature))
+        if len(new) > MOST_REPORTED:
+            _LOG.warning("Drift of %s: %d more features, see /metrics", part, len(new) - MOST_REPORTED)
+        if back := [name[:_NAME] for name in before if name not in window.drifted]:
+            more = f" and {len(back) - MOST_REPORTED} more" if len(back) > MOST_REPORTED else ""
+            _LOG.info("No drift of %s any more: %s%s", part, ", ".join(back[:MOST_REPORTED]), more)
         self.when_changed()
 
     def report(self) -> dict[str, Any]:
@@ -178,11 +183,12 @@ def _report(window: DriftWindow) -> dict[str, Any]:
 
 def _sentence(feature: FeatureDrift) -> str:
     index = "no values" if feature.psi is None else f"PSI {feature.psi:.3f}, limit {feature.limit:.3f}"
-    return f"{feature.name}: {index}, {feature.missing:.1%} missing"
+    return f"{feature.name[:_NAME]}: {index}, {feature.missing:.1%} missing"
 
 
 def _rows(body: bytes, baseline: Baseline) -> list[Row]:
+    most = max(1, MOST_CELLS // len(baseline.features))
     try:
-        return rows_of(json.loads(body), baseline.member, is_request=baseline.part == REQUEST)
+        return rows_of(json.loads(body), baseline.member, is_request=baseline.part == REQUEST, most=most)
     except (ValueError, RecursionError):
         return []

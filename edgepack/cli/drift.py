@@ -110,7 +110,7 @@ def compare_command(
     _need_library()
     from device_agent.drift_sketch import PSI, REQUEST
     from edgepack import __version__
-    from edgepack.drift.comparing import Thresholds, compare_tables, compare_with_baseline
+    from edgepack.drift.comparing import Thresholds, compare_tables, compare_with_baseline, named
     from edgepack.drift.page import html_page
     from edgepack.drift.reading import read_baseline_file, read_table
     from edgepack.drift.table import checked_kinds, choose_features
@@ -136,7 +136,11 @@ def compare_command(
     else:
         report = compare_tables(tables[0], tables[1], names, kinds, thresholds)
     if not report.features:
-        raise InputError("there is no feature that both have", *report.notes)
+        before = [feature.name for feature in made.features] if made else list(tables[0].columns)
+        raise InputError(
+            f"there is no feature that both have: {baseline_path} has {named(before)}, {current_path} has "
+            f"{named(list(tables[-1].columns))}"
+        )
     if page is not None:
         write_file(page, html_page(report, __version__).encode())
         session.say(f"The page is {page}")

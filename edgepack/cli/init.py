@@ -1,5 +1,6 @@
 """`edgepack init`."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -47,6 +48,6 @@ def init_command(
     if made.model:
         how = "served by score.py" if made.has_script else "served without a script (docs/models.md)"
         lines.append(f"registered model {made.model}" + (f", {how}" if source else ""))
-    lines += ["", "Next:", f"  cd {folder}", "  edgepack build"]
+    lines += ["", "Next:", f"  cd {shlex.quote(str(folder))}", "  edgepack build"]
     document = {"folder": str(folder), "files": shown, "model": made.model, "script": made.has_script}
     session.result(document, "\n".join(lines))

@@ -177,9 +177,9 @@ def _compare(
         if p is not None and p < thresholds.alpha and strength >= thresholds.cramers_v:
             reasons.append(f"chi-square {measures['chi_square']:.1f} (p {p:.2g}, V {strength:.2f})")
         if measures["new_categories"]:
-            notes.append(f"new: {_named(measures['new_categories'])}")
+            notes.append(f"new: {named(measures['new_categories'])}")
         if measures["gone_categories"]:
-            notes.append(f"gone: {_named(measures['gone_categories'])}")
+            notes.append(f"gone: {named(measures['gone_categories'])}")
     return FeatureReport(
         feature.name,
         feature.kind,
@@ -249,6 +249,7 @@ def bin_names(feature: Feature) -> tuple[str, ...]:
     return (f"up to {edges[0]}", *middle, f"above {edges[-1]}")
 
 
-def _named(names: Sequence[str]) -> str:
+def named(names: Sequence[str]) -> str:
+    """The first ten, shortened, and how many more."""
     shown = ", ".join(name if len(name) <= 40 else f"{name[:39]}…" for name in names[:_MOST_NAMED])
     return shown + (f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else "")

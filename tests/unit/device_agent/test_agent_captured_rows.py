@@ -89,7 +89,9 @@ def test_any_bytes_are_read_without_an_error(piece: bytes) -> None:
     assert len(rows) + skipped == sum(bool(text) for text in piece.split(b"\n"))
 
 
-SCALARS: st.SearchStrategy[object] = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just([[]])
+SCALARS: st.SearchStrategy[object] = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just([[]])
+)
 
 
 @given(

@@ -11,8 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device_agent.drift_baselines import read_baselines
-from device_agent.drift_sketch import CATEGORY, NUMBER, REQUEST, RESPONSE, Baseline, Feature, baseline_document
-from device_agent.drift_watch import DriftScorer, DriftWatch
+from device_agent.drift_sketch import (
+    CATEGORY,
+    NUMBER,
+    REQUEST,
+    RESPONSE,
+    Baseline,
+    Feature,
+    baseline_document,
+    read_baseline,
+)
+from device_agent.drift_watch import MOST_CELLS, DriftScorer, DriftWatch
 from device_agent.drift_window import DriftWindow
 from device_agent.errors import SettingsError
 from device_agent.metrics import Metrics
@@ -201,6 +210,54 @@ def test_no_body_breaks_it(body: bytes, document: object) -> None:
     for _ in range(30):
         looking.scored(text, text, 1.0)
     json.dumps(looking.report(), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"data": [[] for _ in range(20_000)]},
+        {"data": {"x": [1] * 9_000}},
+        {"columns": ["x"], "data": [[1]] * 9_000},
+        {"data": [{"x": 1}] * 7_000},
+    ],
+)
+def test_of_many_rows_only_the_first_are_counted(body: object) -> None:
+    names = [f"f{place}" for place in range(100)]
+    looking = watch([Baseline(tuple(NUMBERS._replace(name=name) for name in names), 1000)])
+    looking.scored(json.dumps(body, separators=(",", ":")).encode(), b"[]", 1.0)
+    assert looking.windows[0].rows == MOST_CELLS // 100
+
+
+NUMBERS_OF_ALL_KINDS = st.one_of(st.integers(), st.floats(), st.sampled_from([0, 0.5, 1, 10**400, 1e308, True, None]))
+
+
+@given(
+    name=st.text() | st.just("\ud800"),
+    edges=st.lists(NUMBERS_OF_ALL_KINDS, max_size=3),
+    shares=st.lists(NUMBERS_OF_ALL_KINDS | st.just(0.25), max_size=4),
+    figures=st.tuples(*[NUMBERS_OF_ALL_KINDS] * 5),
+)
+def test_a_baseline_is_refused_or_can_be_watched(
+    name: str, edges: list[Any], shares: list[Any], figures: tuple[Any, ...]
+) -> None:
+    count, quantile, missing, total, threshold = figures
+    feature = {"name": name, "kind": NUMBER, "edges": edges, "shares": shares, "count": count, "quantile": quantile}
+    document = {
+        "edgepack_drift": 1,
+        "rows": total,
+        "threshold": threshold,
+        "features": [{**feature, "missing": missing}],
+    }
+    baseline, problems = read_baseline(document, "f")
+    if baseline is None:
+        assert problems
+        return
+    looking, metrics = watch([baseline], rows=10), Metrics("1")
+    looking.show_in(metrics)
+    for value in range(30):
+        looking.scored(json.dumps({"data": [{name: value}]}).encode(), b"", 1.0)
+    json.dumps(looking.report(), allow_nan=False)
+    assert metrics.text()
 
 
 def test_only_what_was_scored_without_an_error_counts() -> None:

@@ -49,6 +49,7 @@ def compared(before: list[Any], now: list[Any], **kinds: str) -> DriftReport:
         ({"input_data": {"columns": ["a"], "index": [0], "data": [[7]]}}, [{"a": 7}]),
         ({"dataframe_split": {"columns": ["a"], "data": [[7]]}}, [{"a": 7}]),
         ({"dataframe_records": [{"a": 7}]}, [{"a": 7}]),
+        ({"columns": ["a", "b"], "data": [[1, 2]]}, [{"a": 1, "b": 2}]),
         ({"data": [5.1, 3.5]}, [{"0": 5.1, "1": 3.5}]),
         ({"text": "good"}, [{"text": "good"}]),
         (None, []),
@@ -61,6 +62,7 @@ def test_rows_of_request_bodies(document: object, rows: list[Any]) -> None:
 
 def test_rows_of_answers_and_of_a_named_member() -> None:
     assert rows_of([0, 2], is_request=False) == [{"value": 0}, {"value": 2}]
+    assert rows_of({"predictions": [0, 2]}, is_request=False) == [{"value": 0}, {"value": 2}]
     assert rows_of({"out": {"deep": [{"a": 1}]}}, "out.deep") == [{"a": 1}]
     assert rows_of({"out": 1}, "out.deep") == []
 
@@ -159,7 +161,7 @@ def test_a_baseline_comes_back_and_what_is_wrong_is_told_at_once() -> None:
     document["features"][1]["count"] = "many"
     assert read_baseline(document, "f")[1] == [
         "f, features[0]: `edges` are not numbers that grow",
-        "f, features[1]: `count` is no number of at least 0",
+        "f, features[1]: `count` is no whole number of at least 1",
     ]
     assert read_baseline([], "f")[1] == ["f is no baseline: make one with `edgepack drift baseline`"]
 
