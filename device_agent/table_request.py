@@ -20,6 +20,8 @@ V1_FORMS = ("data",)
 MLFLOW_FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 METHODS = ("predict", "predict_proba")
 _MOST_PROBLEMS = 10
+_LARGEST_FLOAT = (2.0 - 2.0**-23) * 2.0**127
+_FIRST_TIME, _LAST_TIME = datetime(1678, 1, 1), datetime(2262, 1, 1)
 _WHOLE = {"integer": 32, "long": 64}
 
 
@@ -132,6 +134,8 @@ def _table(form: str, value: Any) -> tuple[list[list[Any]], tuple[str, ...] | No
 def _by_column(value: Mapping[str, Any]) -> tuple[list[list[Any]], tuple[str, ...]]:
     """`{"a": [1, 2], "b": [3, 4]}`; a single value is a column of one row."""
     lists = {name: each if isinstance(each, list) else [each] for name, each in value.items()}
+    if not any(lists.values()):
+        raise BadInput("inputs has no rows.")
     if len({len(each) for each in lists.values()}) > 1:
         raise BadInput("inputs: the columns have different lengths.")
     return [list(row) for row in zip(*lists.values(), strict=True)], tuple(lists)
@@ -205,7 +209,7 @@ def fitted(value: Any, kind: str) -> Any:
             figure = float(value)
         except OverflowError:
             figure = math.inf
-        if not math.isfinite(figure):
+        if not math.isfinite(figure) or (kind == "float" and abs(figure) > _LARGEST_FLOAT):
             raise ValueError(f"the number is too large for {kind}")
         return figure
     wanted = {"boolean": bool, "string": str, "datetime": str, "binary": str, "object": dict}.get(kind)
@@ -214,10 +218,15 @@ def fitted(value: Any, kind: str) -> Any:
     try:
         if kind == "datetime":
             moment = datetime.fromisoformat(value)
-            return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+            moment = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+            if not _FIRST_TIME <= moment <= _LAST_TIME:
+                raise ValueError("before or after what pandas knows, in nanoseconds")
+            return moment
         return base64.b64decode(value, validate=True) if kind == "binary" else value
     except (ValueError, OverflowError):
-        form = "a time as in ISO 8601" if kind == "datetime" else "base64"
+        form = (
+            f"a time as in ISO 8601, from {_FIRST_TIME.year} to {_LAST_TIME.year}" if kind == "datetime" else "base64"
+        )
         raise ValueError(f"expected {kind}, which is {form}, found {_shown(value)}") from None
 
 

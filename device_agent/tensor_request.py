@@ -68,6 +68,8 @@ def _of_lists(given: dict[str, Any], inputs: Sequence[ModelInput]) -> tuple[dict
 
 def _of_table(request: FormRequest, inputs: Sequence[ModelInput]) -> tuple[dict[str, Any], list[str]]:
     table = table_of(request, ())
+    if not table.rows[0]:
+        raise BadInput(f"{request.form}: the rows have no values.")
     if not inputs[0].name and len(table.rows[0]) > 1:
         return _of_lists({"": table.rows}, inputs)
     columns = dict(zip(table.columns or (), zip(*table.rows, strict=True), strict=False))

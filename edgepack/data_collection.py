@@ -29,7 +29,8 @@ def collection_variables(reading: KeyReading, found: Mapping[str, Any]) -> dict[
     key = "data_collector" if "data_collector" in found else "modelDataCollection"
     collector = reading.part(found, key, _COLLECTOR)
     rate = collector.get("sampling_rate", 1)
-    reading.need(0 <= rate <= 1, f"`{key}.sampling_rate` is {rate}, not one of 0 to 1")
+    fits = rate == 0 or 0.01 <= rate <= 1
+    reading.need(fits, f"`{key}.sampling_rate` is {rate}, not 0 or one of 0.01 to 1: shares are whole percents here")
     rolling = collector.get("rolling_rate", "hour")
     reading.need(rolling == "hour", f"`{key}.rolling_rate` is {rolling!r}: there are files by the hour alone")
     headers = collector.get("request_logging")
@@ -37,7 +38,7 @@ def collection_variables(reading: KeyReading, found: Mapping[str, Any]) -> dict[
     names = {
         name for name, one in collector.get("collections", {}).items() if _is_enabled(reading, one, f"{key}.{name}")
     }
-    percent = str(max(1, round(rate * 100)) if rate > 0 else 0)
+    percent = str(round(rate * 100))
     if names & _BY_THE_AGENT:
         variables["EDGEPACK_CAPTURE_PERCENT"] = percent
     if names - _BY_THE_AGENT:

@@ -69,8 +69,8 @@ def write_model_project(
 ) -> Scaffold:
     """Write a project for the model at `source` (a file, a folder, a name in a tracking server), and register it.
 
-    `workspace` None: in the project. A model that is served without a script gets one with `with_script`, which does
-    what the agent would do.
+    `workspace` None: in the project. A model that is served without a script gets one with `with_script`: a
+    starting point, which takes fewer forms of a request than the agent does, and checks less.
 
     Raises:
         InputError: `folder` exists and is not empty, or `source` is no model; nothing is left behind then.
@@ -83,15 +83,15 @@ def write_model_project(
             record = registry.register(request)
         try:
             serving = serving_of(record, registry)
+            has_script = with_script or serving is None
+            values = {"name": name, "model": _as_yaml(record.name), "inference_config": _CONFIG if has_script else ""}
+            _write(made / _TEMPLATED, _TEMPLATED, values)
+            _write(made / ".gitignore", "gitignore", {})
+            if has_script:
+                _write_script(made, record, serving)
         except BaseException:
             registry.delete(record.name, record.version)
             raise
-        has_script = with_script or serving is None
-        values = {"name": name, "model": _as_yaml(record.name), "inference_config": _CONFIG if has_script else ""}
-        _write(made / _TEMPLATED, _TEMPLATED, values)
-        _write(made / ".gitignore", "gitignore", {})
-        if has_script:
-            _write_script(made, record, serving)
     return Scaffold(folder, record.id, has_script)
 
 
@@ -111,9 +111,15 @@ def _write_script(made: Path, record: ModelRecord, serving: Serving | None) -> N
         kind += "_columns" if has_names else ""
     else:
         kind, path = "onnx", next(file.path for file in record.files if file.path.endswith(".onnx"))
-    trusted = " ".join(told.get("trusted", ()))
-    _write(made / "score.py", f"score_{kind}.py", {"path": json.dumps(path)[1:-1], "trusted": trusted})
+    trusted, method = " ".join(told.get("trusted", ())), str(told.get("method", "predict"))
+    values = {"path": _in_quotes(path), "trusted": _in_quotes(trusted), "method": method}
+    _write(made / "score.py", f"score_{kind}.py", values)
     _write(made / "conda.yml", "conda.yml", {"packages": "\n".join(_pip_lines(requests))})
+
+
+def _in_quotes(text: str) -> str:
+    """`text` as it stands between the quotes of a Python literal."""
+    return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
 def _pip_lines(requests: PackageRequests) -> Iterator[str]:

@@ -99,7 +99,7 @@ def commands_of(page: str) -> tuple[Command, ...]:
 def is_as_printed(printed: str, told: str) -> bool:
     """Whether `told` is what the page says; `...` in the page is anything, also several lines."""
     pattern = r".*".join(map(re.escape, printed.rstrip().split("...")))
-    return re.search(rf"^{pattern}", told, re.DOTALL | re.MULTILINE) is not None
+    return re.search(rf"^{pattern}[ \t]*$", told, re.DOTALL | re.MULTILINE) is not None
 
 
 def without_figures(text: str) -> str:

@@ -143,3 +143,22 @@ def test_any_json_is_taken_or_refused_as_the_callers(value: object) -> None:
     except BadInput:
         return
     assert all((a is None or isinstance(a, float)) and isinstance(b, int) for a, b in found.rows)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [(1e300, "float"), (-3.5e38, "float"), ("1500-01-01", "datetime"), ("9999-12-31T00:00:00Z", "datetime")],
+)
+def test_what_the_arrays_type_cannot_hold_is_refused(value: object, kind: str) -> None:
+    with pytest.raises(ValueError, match=r"too large for float|from 1678 to 2262"):
+        fitted(value, kind)
+
+
+def test_the_largest_float_is_taken() -> None:
+    assert fitted(3.4028234663852886e38, "float") == 3.4028234663852886e38
+
+
+@pytest.mark.parametrize("inputs", [{}, {"a": []}])
+def test_columns_without_rows_are_refused(inputs: object) -> None:
+    with pytest.raises(BadInput, match="inputs has no rows"):
+        table_of(read_request(json.dumps({"inputs": inputs})), ())

@@ -91,3 +91,9 @@ def test_what_does_not_fit_is_said(document: object, inputs: tuple[ModelInput, .
         tensors(document, inputs)
     assert said in str(caught.value)
     assert str(caught.value).endswith(f"The model expects: {'; '.join(map(str, inputs))}.")
+
+
+@pytest.mark.parametrize("document", [{"dataframe_split": {"data": [[]]}}, {"dataframe_records": [{}]}])
+def test_rows_without_values_are_refused(document: object) -> None:
+    with pytest.raises(BadInput, match="the rows have no values"):
+        tensors(document, PLANE)

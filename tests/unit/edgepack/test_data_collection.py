@@ -35,7 +35,7 @@ def variables(document: dict[str, Any]) -> dict[str, str]:
             {"EDGEPACK_CAPTURE_PERCENT": "25"},
         ),
         (
-            {"data_collector": {"collections": {"request": ON}, "sampling_rate": 1e-5}},
+            {"data_collector": {"collections": {"request": ON}, "sampling_rate": 0.01}},
             {"EDGEPACK_CAPTURE_PERCENT": "1"},
         ),
         ({"data_collector": {"collections": {"request": ON}, "sampling_rate": 0}}, {"EDGEPACK_CAPTURE_PERCENT": "0"}),
@@ -70,7 +70,7 @@ def test_all_that_is_wrong_is_told() -> None:
     for text in (
         "did you mean `storageEnabled`?",
         "`data_collector` and `modelDataCollection` are the same",
-        "`data_collector.sampling_rate` is 50, not one of 0 to 1",
+        "`data_collector.sampling_rate` is 50, not 0 or one of 0.01 to 1",
         "`data_collector.rolling_rate` is 'day': there are files by the hour alone",
         "`data_collector.request_logging`: headers are never kept here",
         "`data_collector.request` must be a mapping",
@@ -105,3 +105,9 @@ def test_what_the_module_or_the_inference_configuration_says_wins(tmp_path: Path
         "EDGEPACK_CAPTURE_PERCENT": 7,
         "AZUREML_MDC_SAMPLE_RATE": "100",
     }
+
+
+def test_a_share_below_a_percent_is_refused_rather_than_made_ten_times_as_much() -> None:
+    document = {"computeType": "local", "data_collector": {"collections": {"request": ON}, "sampling_rate": 0.001}}
+    with pytest.raises(InputError, match=r"0\.001, not 0 or one of 0\.01 to 1: shares are whole percents"):
+        read_deployment_config(document, "dc.json")
