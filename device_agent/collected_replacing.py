@@ -37,10 +37,14 @@ def replacing(bounds: Bounds, old: Path, was: os.stat_result, content: bytes) ->
             in_use, _ = make_room(bounds, need)
         if not _is_as(old, was):
             raise HasChanged(f"{old} has been removed to make room, or written to")
-        write_count(count, in_use + need)
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        write_count(count, in_use + need)
         try:
             os.posix_fallocate(descriptor, 0, len(content))
+        except OSError:  # a full disk: as before
+            part.unlink()
+            write_count(count, in_use)
+            raise
         finally:
             os.close(descriptor)
     yield "reserved"

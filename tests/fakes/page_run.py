@@ -117,7 +117,7 @@ class PageRun:
         self.figures_differ = False  # what is printed is as on the page but for numbers, sizes and digests
         self.replaced = dict(replaced or {})
         self._left = commands_for(page, request.node.nodeid)
-        self._unused = set(self.replaced)
+        self._used: set[str] = set()
         self._going: list[Going] = []
         self._told: dict[int, str] = {}
         typed: Path = request.getfixturevalue("tmp_path_factory").mktemp("typed")
@@ -135,13 +135,14 @@ class PageRun:
             going.kill()
         if kind is None:
             assert not self._left, "not run: " + ", ".join(f"{each.place} {each.text}" for each in self._left)
-            assert not self._unused, f"nothing on the page to replace: {self._unused}"
+            unused = self.replaced.keys() - self._used
+            assert not unused, f"nothing on the page to replace: {unused}"
 
     def run(self, beginning: str = "", code: int = 0, prints: str | None = None) -> str:
         """Run the next command that begins so; returns what it has printed. `prints`: what the page says elsewhere."""
         command = self._take(beginning)
         log = self._log()
-        ended = self._start(command, log).wait(180)
+        ended = self._ended(command, log)
         output = log.read_text(errors="replace")
         assert ended == code, f"{command.place} ends with {ended}\n{command.text}\n{output}"
         self._read_state()
@@ -162,7 +163,7 @@ class PageRun:
     def type(self, text: str) -> str:
         """Run a command that is not on the page; returns what it has printed."""
         command, log = Command("besides", 0, text, 0), self._log()
-        ended = self._start(command, log).wait(180)
+        ended = self._ended(command, log)
         output = log.read_text(errors="replace")
         assert ended == 0, f"{text}\n{output}"
         return output
@@ -190,13 +191,22 @@ class PageRun:
     def _replace(self, text: str) -> str:
         for placeholder, real in self.replaced.items():
             if placeholder in text:
-                self._unused.discard(placeholder)
+                self._used.add(placeholder)
                 text = text.replace(placeholder, real)
         return text
 
     def _log(self) -> Path:
         self._numbers += 1
         return self._state.with_name(f"{self._state.name}-{self._numbers}.log")
+
+    def _ended(self, command: Command, log: Path) -> int:
+        """Its exit code; it is ended when it takes too long, or the test does."""
+        process = self._start(command, log)
+        try:
+            return process.wait(180)
+        except BaseException:
+            Going(command, process, log).kill()
+            raise
 
     def _start(self, command: Command, log: Path) -> "subprocess.Popen[bytes]":
         shell = ["env", "--default-signal=INT", "bash", "-euo", "pipefail", "-c"]

@@ -3,6 +3,7 @@
 `tests/unit/test_docs_commands.py` holds this against the pages.
 """
 
+import re
 from dataclasses import dataclass
 
 from tests.fakes.pages import Command, commands_of
@@ -25,6 +26,11 @@ class Runs:
         return command.page == self.page and (not self.only or command.text.startswith(self.only))
 
 
+def _begins(text: str, words: str) -> bool:
+    """Whether `text` begins with these words, whole ones."""
+    return text.startswith(words) and not re.match(r"[\w-]", text[len(words) :])
+
+
 @dataclass(frozen=True)
 class NotRun:
     """Commands that no test runs."""
@@ -35,7 +41,7 @@ class NotRun:
 
     def names(self, command: Command) -> bool:
         """Whether the row names this command."""
-        return command.page == self.page and command.text.startswith(self.beginning)
+        return command.page == self.page and _begins(command.text, self.beginning)
 
 
 _DOCS = "tests/integration/docs"

@@ -150,7 +150,8 @@ def test_example_for_iot_edge(folder: Path, hub: dict[str, Any], request: pytest
         page.run("export EdgeHubConnectionString")
         page.run("export EdgeModuleCACertificateFile")
         agent = page.start("EDGEPACK_TRANSPORT=edgehub")
-        agent.until(lambda: '"module": "anomaly"' in Path(hub["cloud"]).read_text(), "the hub gets its results")
+        cloud = Path(hub["cloud"])
+        agent.until(lambda: cloud.exists() and '"module": "anomaly"' in cloud.read_text(), "the hub gets its results")
         agent.interrupt()
 
 
@@ -196,4 +197,4 @@ def test_example_device_clients(folder: Path, request: pytest.FixtureRequest) ->
         page.run("export CONNECTION_STRING")
         page.start("python thermometer.py")
         cloud = example / ".edgepack/simulation/cloud.jsonl"
-        until(lambda: '"limiter"' in cloud.read_text(), "what the module judges arrives")
+        until(lambda: cloud.exists() and '"limiter"' in cloud.read_text(), "what the module judges arrives")
