@@ -6,6 +6,8 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+REQUESTS = "requests"
+"""The collection of captured requests (capture)."""
 _INSTANCE = uuid.uuid4().hex
 
 

@@ -50,10 +50,10 @@ class Monitoring:
     def _keep_requests(self, settings: Settings, environment: Mapping[str, str], metrics: Metrics) -> None:
         from device_agent.capture import Capture, CapturingScorer
         from device_agent.collected_data import data_folder
-        from device_agent.collected_place import device_place
+        from device_agent.collected_place import REQUESTS, device_place
 
         sys.setswitchinterval(_SWITCH_S)
-        place, folder = device_place(environment, "requests"), data_folder(environment)
+        place, folder = device_place(environment, REQUESTS), data_folder(environment)
         percent, body_bytes = settings.capture_percent, settings.capture_body_bytes
         capture = Capture(folder, place, percent=percent, body_bytes=body_bytes)
         if settings.capture_format == "parquet":

@@ -20,17 +20,17 @@ from typing import NamedTuple
 
 from device_agent.captured_rows import CapturedRow, rows_of_piece
 from device_agent.collected_data import data_folder
-from device_agent.collected_place import Place, device_place
+from device_agent.collected_place import REQUESTS, Place, device_place
 from device_agent.collected_replacing import replace, tidy
 from device_agent.collected_room import Bounds
 
-COLLECTION = "requests"
 _DEEPEST = 10_000
 _LOWEST_PRIORITY = 19
 
 
 class Report(NamedTuple):
-    """`turned` pieces with `records`; `skipped` lines that are no records. `left` are pieces that hold none: they stay.
+    """`turned` pieces with `records`; `skipped` lines that are no records. `left` are pieces that hold none, or a
+    line besides the last that cannot be read: they stay.
     `problems` may be gone next time.
     """
 
@@ -86,8 +86,11 @@ def turn_pieces(bounds: Bounds, pieces: list[Path]) -> Report:
     for piece in pieces:
         try:
             was = piece.stat()
-            rows, torn = rows_of_piece(piece.read_bytes())
-            if not rows:
+            whole, _, last = piece.read_bytes().rpartition(b"\n")
+            rows, unread = rows_of_piece(whole)
+            end, torn = rows_of_piece(last)
+            rows += end
+            if not rows or unread:
                 left.append(str(piece))
                 continue
             replace(bounds, piece, was, parquet(rows))
@@ -134,5 +137,5 @@ def main() -> None:
     os.nice(_LOWEST_PRIORITY)
     sys.setrecursionlimit(_DEEPEST)  # records may be a little deeper here than they could be made there
     (instance,) = sys.argv[1:]
-    report = turn_finished(data_folder(os.environ).bounds, device_place(os.environ, COLLECTION), instance, time.time())
+    report = turn_finished(data_folder(os.environ).bounds, device_place(os.environ, REQUESTS), instance, time.time())
     print(json.dumps(report._asdict()))

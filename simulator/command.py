@@ -169,7 +169,7 @@ def _info(simulation: Simulation, url: str) -> dict[str, Any]:
     strings = simulation.connection_strings()
     return {
         "hub": f"{simulation.plan.places.host}:{world.server.port}",
-        "ca": str(simulation.plan.places.folder / "ca.pem"),
+        "ca": str((simulation.plan.places.folder / "ca.pem").absolute()),
         "service": simulation.service(),
         **strings,
         "edge_environment": {

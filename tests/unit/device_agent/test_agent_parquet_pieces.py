@@ -110,6 +110,16 @@ def test_a_torn_line_is_skipped_and_counted(tmp_path: Path) -> None:
     assert ids_read(tmp_path) == ["r-1"]
 
 
+def test_a_piece_with_a_line_that_cannot_be_read_stays_as_it_is(tmp_path: Path) -> None:
+    folder = a_folder(tmp_path)
+    deep = line(1).replace(b'"request":', b'"request":' + b"[" * 20_000 + b"]" * 20_000 + b',"was":', 1)
+    piece = tmp_path / HOUR / f"{PLACE.name}.jsonl"
+    assert folder.append(PLACE, deep + line(2))
+    before = files_in(tmp_path)
+    assert turn(folder) == Report(left=(str(piece),))
+    assert files_in(tmp_path) == before
+
+
 def test_what_holds_no_records_is_left_as_it_is(tmp_path: Path) -> None:
     folder = a_folder(tmp_path)
     of_a_script = device_place({"IOTEDGE_DEVICEID": "press-7", "IOTEDGE_MODULEID": "scorer"}, "inputs")
