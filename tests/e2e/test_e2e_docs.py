@@ -73,7 +73,7 @@ def test_readme_by_hand(
 def test_readme_demo(checkout: Path, workspace: Path, scorer: Path, request: pytest.FixtureRequest) -> None:
     kept = checkout / "build/demo/onnx/.edgepack/cache"  # packages of an earlier run
     kept.parent.mkdir(parents=True)
-    shutil.copytree(workspace / "cache", kept)
+    shutil.copytree(workspace / "cache", kept, ignore=shutil.ignore_patterns("roots"))  # links there lead out of it
     with PageRun("README.md", request, checkout, variables()) as page:
         assert "lost: 0 of " in page.run_all()
 
