@@ -111,9 +111,11 @@ def _write_script(made: Path, record: ModelRecord, serving: Serving | None) -> N
         kind += "_columns" if has_names else ""
     else:
         kind, path = "onnx", next(file.path for file in record.files if file.path.endswith(".onnx"))
-    trusted, method = " ".join(told.get("trusted", ())), str(told.get("method", "predict"))
-    values = {"path": _in_quotes(path), "trusted": _in_quotes(trusted), "method": method}
-    _write(made / "score.py", f"score_{kind}.py", values)
+    values = {"path": _in_quotes(path), "trusted": _in_quotes(" ".join(told.get("trusted", ())))}
+    script = made / "score.py"
+    _write(script, f"score_{kind}.py", values)
+    if "method" in told:
+        script.write_text(script.read_text().replace("model.predict(", f"model.{told['method']}("))
     _write(made / "conda.yml", "conda.yml", {"packages": "\n".join(_pip_lines(requests))})
 
 

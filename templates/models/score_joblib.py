@@ -16,4 +16,4 @@ def init():
 
 def run(data):
     # {"data": [[a value for each column], ...]}
-    return model.$method(np.array(json.loads(data)["data"])).tolist()
+    return model.predict(np.array(json.loads(data)["data"])).tolist()

@@ -23,7 +23,7 @@ def run(data):
         table = pandas.DataFrame(document["data"] if "data" in document else document["inputs"])
     names = getattr(model, "feature_names_in_", None)
     if names is None:
-        return model.$method(table.to_numpy()).tolist()
+        return model.predict(table.to_numpy()).tolist()
     if isinstance(table.columns, pandas.RangeIndex):  # lists, in the order of the columns
         table.columns = names
-    return model.$method(table[list(names)]).tolist()
+    return model.predict(table[list(names)]).tolist()

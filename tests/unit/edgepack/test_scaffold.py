@@ -207,3 +207,16 @@ def test_names_that_yaml_takes_for_something_else(tmp_path: Path, folder: str, f
     write_project(tmp_path / "b" / folder, "blank", tmp_path / "workspace")
     assert yaml.safe_load((tmp_path / "b" / folder / "edgepack.yaml").read_text())["name"] == f"module-{folder}"
     assert list((tmp_path / "b").iterdir()) == [tmp_path / "b" / folder]
+
+
+def test_the_script_calls_what_the_model_says(tmp_path: Path) -> None:
+    artifacts = tmp_path / "artifacts"
+    artifacts.mkdir()
+    flavors = "{sklearn: {pickled_model: m.pkl}, python_function: {predict_fn: predict_proba}}"
+    (artifacts / "MLmodel").write_text(f"flavors: {flavors}\nmlflow_version: 2.9.1\n")
+    (artifacts / "requirements.txt").write_text("scikit-learn==1.5.1\n")
+    joblib.dump(LogisticRegression().fit([[0.0], [1.0]], [0, 1]), artifacts / "m.pkl")
+    write_model_project(tmp_path / "project", str(artifacts), None, with_script=True)
+    script = (tmp_path / "project" / "score.py").read_text()
+    assert "model.predict_proba(" in script
+    assert "model.predict(" not in script
