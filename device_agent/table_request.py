@@ -20,7 +20,7 @@ V1_FORMS = ("data",)
 MLFLOW_FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 METHODS = ("predict", "predict_proba")
 _MOST_PROBLEMS = 10
-_LARGEST_FLOAT = (2.0 - 2.0**-23) * 2.0**127
+_TOO_LARGE_FLOAT = (2.0 - 2.0**-24) * 2.0**127  # from here on, rounding gives infinity
 _FIRST_TIME, _LAST_TIME = datetime(1678, 1, 1), datetime(2262, 1, 1)
 _WHOLE = {"integer": 32, "long": 64}
 
@@ -209,7 +209,7 @@ def fitted(value: Any, kind: str) -> Any:
             figure = float(value)
         except OverflowError:
             figure = math.inf
-        if not math.isfinite(figure) or (kind == "float" and abs(figure) > _LARGEST_FLOAT):
+        if not math.isfinite(figure) or (kind == "float" and abs(figure) >= _TOO_LARGE_FLOAT):
             raise ValueError(f"the number is too large for {kind}")
         return figure
     wanted = {"boolean": bool, "string": str, "datetime": str, "binary": str, "object": dict}.get(kind)

@@ -156,6 +156,7 @@ def test_what_the_arrays_type_cannot_hold_is_refused(value: object, kind: str) -
 
 def test_the_largest_float_is_taken() -> None:
     assert fitted(3.4028234663852886e38, "float") == 3.4028234663852886e38
+    assert fitted(3.4028235e38, "float") == 3.4028235e38  # as it is usually printed
 
 
 @pytest.mark.parametrize("inputs", [{}, {"a": []}])
