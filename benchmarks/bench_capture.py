@@ -8,19 +8,14 @@ bytes kept for each request; and the share of requests that was lost.
 
 import argparse
 import contextlib
-import importlib.metadata
-import json
 import os
-import platform
-import re
-import statistics
 import tempfile
 import time
 from pathlib import Path
 
-from bench_http import ROOT, Subject, exchange, prepare, send_load
+from agent_settings import Row, agents, keep_results, load_rows, own_figures, print_head, print_row
+from bench_http import Subject, prepare
 
-CONNECTIONS = (1, 8)
 KINDS: dict[str, dict[str, str]] = {
     "off": {},
     "jsonl": {"EDGEPACK_CAPTURE_PERCENT": "100"},
@@ -33,16 +28,6 @@ def all_cpu_s(subject: Subject) -> float:
     """CPU time of the tree, and of what has ended in it."""
     fields = Path(f"/proc/{subject.process.pid}/stat").read_text().rpartition(")")[2].split()
     return subject.cpu_s() + (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
-
-
-def metric(subject: Subject, name: str) -> float:
-    """One figure of /metrics, 0 where there is none."""
-    text = ""
-    with contextlib.suppress(OSError):
-        while "edgepack_scoring_seconds_count" not in text:
-            text = exchange(subject.port, b"GET /metrics").decode()
-    found = re.search(rf"^{name} ([0-9.e+-]+)$", text, re.MULTILINE)
-    return float(found[1]) if found else 0.0
 
 
 def kept_bytes(folder: Path) -> dict[str, int]:
@@ -64,60 +49,25 @@ def wait_for_parquet(folder: Path) -> None:
         time.sleep(0.2)
 
 
-def measure(folder: Path, rounds: int, seconds: int) -> list[dict[str, object]]:
+def measure(folder: Path, rounds: int, seconds: int) -> list[Row]:
     """Rows of figures by kind."""
-    found: dict[tuple[str, int, str], list[float]] = {}
+    bound = {"EDGEPACK_DATA_MAX_BYTES": str(MAX_BYTES)}
+    kinds = {kind: {**each, **bound, "EDGEPACK_DATA_PATH": str(folder / kind)} for kind, each in KINDS.items()}
     ends: dict[str, dict[str, float]] = {}
-    with contextlib.ExitStack() as stack:
-        subjects, begun_s, requests = {}, {}, dict.fromkeys(KINDS, 0.0)
-        for kind, variables in KINDS.items():
-            more = {"EDGEPACK_DATA_PATH": str(folder / kind), "EDGEPACK_DATA_MAX_BYTES": str(MAX_BYTES)}
-            subjects[kind] = Subject("agent", "tiny", folder, **variables, **more)
-            stack.callback(subjects[kind].end)
-            subjects[kind].wait()
-            begun_s[kind] = all_cpu_s(subjects[kind])
-        for connections in CONNECTIONS:
-            for number in range(-1, rounds):
-                for kind, subject in subjects.items():
-                    load = send_load(subject, folder, connections, seconds)
-                    requests[kind] += load["requests"]
-                    for key in ("per_s", "p50_us", "p99_us", "cpu_us"):
-                        if number >= 0:
-                            found.setdefault((key, connections, kind), []).append(load[key])
+    with agents("tiny", folder, kinds) as subjects:
+        begun_s = {kind: all_cpu_s(subject) for kind, subject in subjects.items()}
+        rows = load_rows(subjects, folder, rounds, seconds)
         wait_for_parquet(folder / "parquet")
         for kind, subject in subjects.items():
-            sizes = kept_bytes(folder / kind)
-            kept = metric(subject, "edgepack_captured_requests_total")
+            figures = own_figures(subject)
+            requests = figures["edgepack_scoring_seconds_count"]
+            kept = figures.get("edgepack_captured_requests_total", 0.0)
             ends[kind] = {
-                "CPU a request, all of it, us": (all_cpu_s(subject) - begun_s[kind]) / requests[kind] * 1e6,
-                "bytes kept a request": sum(sizes.values()) / kept if kept else 0.0,
-                "requests lost, %": 100 * metric(subject, "edgepack_capture_lost_total") / requests[kind],
+                "CPU a request, all of it, us": (all_cpu_s(subject) - begun_s[kind]) / requests * 1e6,
+                "bytes kept a request": sum(kept_bytes(folder / kind).values()) / kept if kept else 0.0,
+                "requests lost, %": 100 * figures.get("edgepack_capture_lost_total", 0.0) / requests,
             }
-    rows: list[dict[str, object]] = []
-    for connections in CONNECTIONS:
-        for key, unit in (
-            ("per_s", "requests/s"),
-            ("p50_us", "p50, us"),
-            ("p99_us", "p99, us"),
-            ("cpu_us", "CPU a request, us"),
-        ):
-            values = {kind: found[key, connections, kind] for kind in KINDS}
-            rows.append({"name": f"{connections} connections: {unit}", "values": values})
-    for name in ends["off"]:
-        rows.append({"name": name, "values": {kind: [ends[kind][name]] for kind in KINDS}})
-    return rows
-
-
-def print_row(row: dict[str, object]) -> None:
-    """Medians with minimum and maximum."""
-    values = row["values"]
-    values = values if isinstance(values, dict) else {}
-    cells = []
-    for each in values.values():
-        digits = 0 if statistics.median(each) >= 100 else 2
-        middle = f"{statistics.median(each):.{digits}f}"
-        cells.append(middle if len(each) == 1 else f"{middle} ({min(each):.{digits}f}..{max(each):.{digits}f})")
-    print(f"{row['name']!s:<34}" + "".join(f"{cell:<28}" for cell in cells))
+    return [*rows, *({"name": name, "values": {kind: [ends[kind][name]] for kind in ends}} for name in ends["off"])]
 
 
 def main() -> None:
@@ -129,16 +79,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="edgepack-bench-") as text:
         folder = Path(text)
         prepare(folder)
-        print(f"{'':<34}" + "".join(f"{kind:<28}" for kind in KINDS))
+        print_head(KINDS)
         rows = measure(folder, rounds, seconds)
     for row in rows:
         print_row(row)
-    results = ROOT / "benchmarks" / "results"
-    results.mkdir(parents=True, exist_ok=True)
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, {platform.platform()}"
-    versions = {name: importlib.metadata.version(name) for name in ("edgepack", "pyarrow")}
-    document = {"machine": machine, "python": platform.python_version(), **versions, "quick": quick, "rows": rows}
-    (results / f"capture-{time.strftime('%Y%m%dT%H%M%S')}.json").write_text(json.dumps(document, indent=2))
+    keep_results("capture", rows, ("pyarrow",), quick=quick)
 
 
 if __name__ == "__main__":

@@ -7,21 +7,13 @@ the share of requests that were looked at.
 """
 
 import argparse
-import contextlib
-import importlib.metadata
-import json
-import os
-import platform
 import random
-import re
-import statistics
 import tempfile
-import time
 from pathlib import Path
 
-from bench_http import ROOT, Subject, exchange, prepare, send_load
+from agent_settings import Row, agents, keep_results, load_rows, own_figures, print_head, print_row
+from bench_http import Subject, prepare
 
-CONNECTIONS = (1, 8)
 FEATURES = {"tiny": 4, "onnx": 16}
 PERCENTS = {"off": None, "1 %": "1", "100 %": "100"}
 
@@ -49,61 +41,22 @@ def variables(script: str, percent: str | None) -> dict[str, str]:
     return {"EDGEPACK_DRIFT_BASELINE": f"{script}.json", "EDGEPACK_DRIFT_COST_PERCENT": percent}
 
 
-def own_figures(subject: Subject) -> tuple[float, float]:
+def cost(subject: Subject) -> tuple[float, float]:
     """Seconds on drift for each 100 in run(), and how many of 100 requests were looked at, by its metrics."""
-    with contextlib.suppress(OSError):
-        text = ""
-        while "edgepack_scoring_seconds_count" not in text:
-            text = exchange(subject.port, b"GET /metrics").decode()
-    found = {name: float(value) for name, value in re.findall(r"^(\w+) ([0-9.e+-]+)$", text, re.MULTILINE)}
+    found = own_figures(subject)
     spent = found.get("edgepack_drift_seconds_total", 0.0) / found["edgepack_scoring_seconds_sum"]
     return 100 * spent, 100 * found.get("edgepack_drift_requests_total", 0.0) / found["edgepack_scoring_seconds_count"]
 
 
-def measure(script: str, folder: Path, rounds: int, seconds: int) -> list[dict[str, object]]:
+def measure(script: str, folder: Path, rounds: int, seconds: int) -> list[Row]:
     """Rows of figures by kind."""
-    found: dict[tuple[str, int, str], list[float]] = {}
-    own = {}
-    with contextlib.ExitStack() as stack:
-        subjects = {}
-        for kind, percent in PERCENTS.items():
-            subjects[kind] = Subject("agent", script, folder, **variables(script, percent))
-            stack.callback(subjects[kind].end)
-            subjects[kind].wait()
-        for connections in CONNECTIONS:
-            for number in range(-1, rounds):
-                for kind, subject in subjects.items():
-                    load = send_load(subject, folder, connections, seconds)
-                    for key in ("per_s", "p50_us", "p99_us", "cpu_us"):
-                        if number >= 0:
-                            found.setdefault((key, connections, kind), []).append(load[key])
-        for kind, subject in subjects.items():
-            own[kind] = own_figures(subject)
-    rows: list[dict[str, object]] = []
-    for connections in CONNECTIONS:
-        for key, unit in (
-            ("per_s", "requests/s"),
-            ("p50_us", "p50, us"),
-            ("p99_us", "p99, us"),
-            ("cpu_us", "CPU a request, us"),
-        ):
-            values = {kind: found[key, connections, kind] for kind in PERCENTS}
-            rows.append({"name": f"{script}, {connections} connections: {unit}", "values": values})
-    rows.append({"name": f"{script}: time on drift, % of run()", "values": {kind: [own[kind][0]] for kind in PERCENTS}})
-    rows.append({"name": f"{script}: requests looked at, %", "values": {kind: [own[kind][1]] for kind in PERCENTS}})
+    kinds = {kind: variables(script, percent) for kind, percent in PERCENTS.items()}
+    with agents(script, folder, kinds) as subjects:
+        rows = load_rows(subjects, folder, rounds, seconds, f"{script}, ")
+        own = {kind: cost(subject) for kind, subject in subjects.items()}
+    for place, name in enumerate(("time on drift, % of run()", "requests looked at, %")):
+        rows.append({"name": f"{script}: {name}", "values": {kind: [own[kind][place]] for kind in own}})
     return rows
-
-
-def print_row(row: dict[str, object]) -> None:
-    """Medians with minimum and maximum."""
-    values = row["values"]
-    values = values if isinstance(values, dict) else {}
-    cells = []
-    for each in values.values():
-        digits = 0 if statistics.median(each) >= 100 else 2
-        middle = f"{statistics.median(each):.{digits}f}"
-        cells.append(middle if len(each) == 1 else f"{middle} ({min(each):.{digits}f}..{max(each):.{digits}f})")
-    print(f"{row['name']!s:<46}" + "".join(f"{cell:<28}" for cell in cells))
 
 
 def main() -> None:
@@ -112,22 +65,17 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="two rounds of one second: a rough look")
     quick = parser.parse_args().quick
     rounds, seconds = (2, 1) if quick else (7, 3)
-    rows = []
+    rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="edgepack-bench-") as text:
         folder = Path(text)
         prepare(folder)
         make_baselines(folder)
-        print(f"{'':<46}" + "".join(f"{kind:<28}" for kind in PERCENTS))
+        print_head(PERCENTS)
         for script in FEATURES:
             for row in measure(script, folder, rounds, seconds):
                 print_row(row)
                 rows.append(row)
-    results = ROOT / "benchmarks" / "results"
-    results.mkdir(parents=True, exist_ok=True)
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, {platform.platform()}"
-    versions = {name: importlib.metadata.version(name) for name in ("edgepack", "onnxruntime")}
-    document = {"machine": machine, "python": platform.python_version(), **versions, "quick": quick, "rows": rows}
-    (results / f"drift-{time.strftime('%Y%m%dT%H%M%S')}.json").write_text(json.dumps(document, indent=2))
+    keep_results("drift", rows, ("onnxruntime",), quick=quick)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from device_agent.array_input import ModelInput
 from device_agent.errors import BadInput
 from device_agent.mlflow_model import input_as_mlflow_reads_it, load_pyfunc, predict
 from device_agent.request_params import Param, params_of, with_defaults
-from device_agent.table_request import Column, FormRequest, read_request, table_of
+from device_agent.table_request import Column, FormRequest, Table, read_request, table_of
 from device_agent.tensor_request import tensors_of
 
 _NUMPY = {
@@ -133,6 +133,7 @@ def _table_of(request: FormRequest, loaded: _Loaded) -> Any:
         return array
     import pandas as pd
 
+    _refuse_rounded(table)
     frame = pd.DataFrame(table.rows, columns=list(table.columns))
     kinds = {column.name: _NUMPY[column.kind] for column in loaded.columns if column.kind in _NUMPY}
     whole = {name: kind for name, kind in kinds.items() if kind[0] in "fd" or not frame[name].isna().any()}
@@ -140,6 +141,18 @@ def _table_of(request: FormRequest, loaded: _Loaded) -> Any:
     if loaded.is_pyfunc:  # as MLflow does it; scikit-learn wants all columns, and knows missing values
         return frame.drop(columns=list(table.left_out))
     return frame if loaded.columns else frame.to_numpy()
+
+
+def _refuse_rounded(table: Table) -> None:
+    """Beside missing values, pandas keeps whole numbers as floats, which hold them exactly up to 2**53."""
+    large = [
+        name
+        for name, values in zip(table.columns or (), zip(*table.rows, strict=True), strict=False)
+        if None in values and any(isinstance(value, int) and abs(value) > 2**53 for value in values)
+    ]
+    if large:
+        listing = ", ".join(map(repr, large))
+        raise BadInput(f"Column {listing}: whole numbers beyond {2**53} cannot be kept exactly beside a missing value.")
 
 
 def _params_of(request: FormRequest, loaded: _Loaded) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ import shutil
 import string
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -76,12 +76,14 @@ def write_model_project(
         InputError: `folder` exists and is not empty, or `source` is no model; nothing is left behind then.
         RemoteError: the tracking server cannot be reached, or does not have it.
     """
-    with _new_folder(folder) as made:
-        name = _project_name(folder)
-        registry = ModelRegistry(workspace or made / WORKSPACE)
-        with request_for(source, framework, name) as request:
-            record = registry.register(request)
-        try:
+    with ExitStack() as undo:
+        with _new_folder(folder) as made:
+            name = _project_name(folder)
+            registry = ModelRegistry(workspace or made / WORKSPACE)
+            with request_for(source, framework, name) as request:
+                record = registry.register(request)
+            if workspace is not None:  # else it goes with the folder
+                undo.callback(registry.delete, record.name, record.version)
             serving = serving_of(record, registry)
             has_script = with_script or serving is None
             values = {"name": name, "model": _as_yaml(record.name), "inference_config": _CONFIG if has_script else ""}
@@ -89,9 +91,7 @@ def write_model_project(
             _write(made / ".gitignore", "gitignore", {})
             if has_script:
                 _write_script(made, record, serving)
-        except BaseException:
-            registry.delete(record.name, record.version)
-            raise
+        undo.pop_all()
     return Scaffold(folder, record.id, has_script)
 
 

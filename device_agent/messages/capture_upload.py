@@ -26,9 +26,7 @@ class SpareStore(Protocol):
         """Most that one message may take."""
         ...
 
-    def append(
-        self, message: Message, done: Callable[[Stored | Refusal], None], *, turn: int = 0, spare: bool = False
-    ) -> None:
+    def append(self, message: Message, done: Callable[[Stored | Refusal], None], *, turn: int = 0) -> None:
         """See buffer_thread."""
         ...
 
@@ -71,7 +69,7 @@ class CaptureUpload:
         if size > self._store.largest_bytes or self._refusal(message) or not self._may_wait(size):
             self._lost(1)
         else:
-            self._store.append(message, lambda outcome: self._done(outcome, size), spare=True)
+            self._store.append(message, lambda outcome: self._done(outcome, size))
 
     def _may_wait(self, size: int) -> bool:
         with self._lock:

@@ -37,7 +37,6 @@ class Append(NamedTuple):
     message: Message
     done: Callable[[Stored | Refusal], None]
     turn: int
-    spare: bool
 
 
 class Remove(NamedTuple):

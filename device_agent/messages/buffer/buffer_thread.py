@@ -21,7 +21,7 @@ from queue import Empty, SimpleQueue
 from device_agent.backoff import delay_s
 from device_agent.messages.buffer.buffer_requests import Append, BufferEvents, Job, Remove, call_all
 from device_agent.messages.buffer.interface import Buffer, BufferFailure, Figures, Reason, Refusal
-from device_agent.messages.message import Message, Stored
+from device_agent.messages.message import SPARE, Message, Stored
 
 _LOG = logging.getLogger("edgepack.agent")
 MOST_MESSAGES = 500
@@ -81,16 +81,14 @@ class BufferThread:
         """The buffer's clock."""
         return self._buffer.now_s()
 
-    def append(
-        self, message: Message, done: Callable[[Stored | Refusal], None], *, turn: int = 0, spare: bool = False
-    ) -> None:
+    def append(self, message: Message, done: Callable[[Stored | Refusal], None], *, turn: int = 0) -> None:
         """Store a message; `done` is called when it is durable, or will not be.
 
         Appends of one turn (> 0) keep their order: when one is refused, all later ones of this turn are refused too,
         whatever has changed meanwhile. To try again, take a higher turn. Turn 0 is for appends that stand alone.
-        A `spare` one is refused unless half of the buffer is free with it. Any thread may append.
+        One of priority SPARE is refused unless half of the buffer is free with it. Any thread may append.
         """
-        self._requests.put(Append(message, done, turn, spare))
+        self._requests.put(Append(message, done, turn))
 
     def remove(self, keys: Collection[int]) -> None:
         """Remove messages; `removed` is called when they are gone, however long the disk fails."""
@@ -228,7 +226,7 @@ class BufferThread:
         if not appends and not self._removals:
             return
         self._appends = appends  # until they are stored, so that a failure refuses them
-        if any(append.spare for append in appends):
+        if any(append.message.priority == SPARE for append in appends):
             self._appends = appends = self._without_spare(appends)
         stored, dropped = self._buffer.apply([append.message for append in appends], self._removals)
         self._appends = []
@@ -249,13 +247,13 @@ class BufferThread:
 
     def _without_spare(self, appends: list[Append]) -> list[Append]:
         """Without those spare ones that are not to have the room: of many, about as many of the first as may stay."""
-        spare = [append for append in appends if append.spare]
-        others = [append.message for append in appends if not append.spare]
+        spare = [append for append in appends if append.message.priority == SPARE]
+        others = [append for append in appends if append.message.priority != SPARE]
         most = len(spare)
-        while most and not self._buffer.is_half_free([*others, *(append.message for append in spare[:most])]):
+        while most and not self._buffer.is_half_free([append.message for append in (*others, *spare[:most])]):
             most //= 2
         self._refuse(spare[most:], _HALF_FULL)
-        return [append for append in appends if not append.spare] + spare[:most]
+        return others + spare[:most]
 
     def _admitted(self) -> list[Append]:
         """The appends that have come, without those whose turn is over."""

@@ -125,3 +125,12 @@ def test_what_is_no_model_is_said_at_start(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.delenv("EDGEPACK_SERVED_MODEL")
     with pytest.raises(RuntimeError, match="is not set"):
         model_script.init()
+
+
+def test_whole_numbers_are_not_rounded_beside_missing_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    echo = FunctionTransformer(np.asarray, validate=False).fit(pd.DataFrame({"n": [1.0]}))
+    serve(tmp_path, monkeypatch, echo, [{"name": "n", "type": "long", "required": False}], method="transform")
+    with pytest.raises(BadInput, match="Column 'n': whole numbers beyond 9007199254740992"):
+        model_script.run('{"data": [[9007199254740993], [null]]}')
+    (first,), (missing,) = json.loads(encode_result(model_script.run('{"data": [[9007199254740992], [null]]}')))
+    assert (first, missing) == (2**53, None)

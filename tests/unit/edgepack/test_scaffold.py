@@ -220,3 +220,13 @@ def test_the_script_calls_what_the_model_says(tmp_path: Path) -> None:
     script = (tmp_path / "project" / "score.py").read_text()
     assert "model.predict_proba(" in script
     assert "model.predict(" not in script
+
+
+def test_a_project_that_cannot_take_its_place_leaves_no_model(tmp_path: Path) -> None:
+    sklearn_file(tmp_path / "iris.joblib")
+    folder, workspace = tmp_path / "project", tmp_path / "workspace"
+    folder.symlink_to(tmp_path / "nowhere")  # does not exist, and cannot be replaced by a folder
+    with pytest.raises(OSError, match="project"):
+        write_model_project(folder, str(tmp_path / "iris.joblib"), workspace)
+    assert not ModelRegistry(workspace).list()
+    assert list(tmp_path.glob(".*.part")) == []

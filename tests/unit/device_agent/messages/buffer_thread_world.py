@@ -100,9 +100,9 @@ class World:
         self.diary = Diary()
         self.thread = BufferThread(self.buffer, asyncio.get_running_loop(), self.diary)
 
-    def append(self, number: int, turn: int = 0, spare: bool = False, **more: Any) -> None:
+    def append(self, number: int, turn: int = 0, **more: Any) -> None:
         """Append a message with this number."""
-        self.thread.append(message(number, **more), self.diary.done(number), turn=turn, spare=spare)
+        self.thread.append(message(number, **more), self.diary.done(number), turn=turn)
 
     async def hold(self) -> None:
         """Let a commit begin, and not end."""

@@ -94,7 +94,7 @@ def test_a_spare_append_is_refused_and_drops_nothing_where_results_share_its_com
         await world.hold()
         for number in range(8):
             world.append(number, body=b"x" * 10_000)
-        world.append(100, spare=True)
+        world.append(100, priority=SPARE)
         world.buffer.gate.set()
         await world.diary.until(lambda: len(world.diary.of("done")) == 10)
         outcomes = dict(world.diary.of("done"))
