@@ -20,6 +20,7 @@ from edgepack.oci.descriptor import digest_of, encode_document
 from edgepack.oci.platform import PLATFORMS, Platform
 from edgepack.oci.unpack import unpack_image, unpack_layers
 from edgepack.oci.validate import PlatformContent, choose_platform
+from edgepack.process_tree import process_tree
 
 ELSEWHERE = "--runner docker runs it in a container"
 _OF_THE_APPLICATION = ("model", "script")
@@ -124,14 +125,11 @@ def module_command(
 def foreign_libraries(pid: int, root: Path) -> list[str]:
     """Names of the shared libraries outside of `root` that a process or one of its children has loaded."""
     found: set[str] = set()
-    waiting = [pid]
-    while waiting:
-        folder = Path("/proc", str(waiting.pop()))
+    for each in process_tree(pid):
         try:
-            paths = {line.split(maxsplit=5)[5] for line in (folder / "maps").read_text().splitlines() if "/" in line}
-            children = [path.read_text().split() for path in (folder / "task").glob("*/children")]
+            lines = Path("/proc", str(each), "maps").read_text().splitlines()
         except OSError:
             continue  # it has ended meanwhile
+        paths = {line.split(maxsplit=5)[5] for line in lines if "/" in line}
         found |= {path for path in paths if re.search(r"\.so(\.\d+)*$", path) and not path.startswith(f"{root}/")}
-        waiting += [int(child) for pids in children for child in pids]
     return sorted(found)

@@ -4,18 +4,21 @@ Everything that was done is kept with its time, for the report and the views. A 
 simulated seconds, and leaves what others do to the link (`link_faults.py`). `restore` ends all of them. A step that
 cannot be done is a failure of the run, which goes on.
 
-What `disk_full` does: the module's process may make no file larger (RLIMIT_FSIZE of 0), so that every write to its
-volumes fails until it is over; a module that restarts meanwhile finds its disk full. `clock_jump` moves the hub's
-clock for tokens, and the clocks of all devices.
+What `disk_full` does: the module's processes may make no file larger than a page (RLIMIT_FSIZE), so that writes to its
+volumes fail until it is over; a module that restarts meanwhile finds its disk full. Not less than a page, since memory
+that processes share is a file too, and no disk is needed for it. `clock_jump` moves the hub's clock for tokens, and the
+clocks of all devices.
 """
 
 import asyncio
 import json
+import mmap
 import resource
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from edgepack.errors import InputError
+from edgepack.process_tree import process_tree
 from simulator.cloud.hub_error import HubError
 from simulator.cloud.method_invoker import MethodTimeout, NotConnected
 from simulator.gateway import Gateway
@@ -229,10 +232,15 @@ class Faults:
 
 
 def _limit_files(pid: int, *, is_full: bool) -> bool:
-    """Let a process write to files, or not; False if it has ended, or is another user's."""
+    """Let a process and what it has started write to files, or not; False if it has ended, or is another user's."""
+    limited = [each for each in process_tree(pid) if _limit_process(each, is_full=is_full)]
+    return pid in limited
+
+
+def _limit_process(pid: int, *, is_full: bool) -> bool:
     try:
         _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (0 if is_full else hard, hard))
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (mmap.PAGESIZE if is_full else hard, hard))
     except (ProcessLookupError, PermissionError):
         return False
     return True

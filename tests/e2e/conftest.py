@@ -89,7 +89,10 @@ def engine_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(60)
-        shutil.rmtree(folder, ignore_errors=True)
+        for mounted in (line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()):
+            if mounted.startswith(f"{folder}/"):  # such as the network namespace that the engine leaves
+                subprocess.run(["umount", mounted], check=True)
+        shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

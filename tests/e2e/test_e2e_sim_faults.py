@@ -83,7 +83,7 @@ rate_per_s: 0.2
 duration_s: 1500
 speed: 60
 steps:
-- {at_s: 240, every_s: 240, do: kill_agent}
+- {at_s: 240, every_s: 240, until_s: 1000, do: kill_agent}
 - {at_s: 650, do: disk_full, for_s: 200}
 - {at_s: 1000, do: restart_hub, for_s: 60}
 - {at_s: 1100, do: set_twin, desired: {EDGEPACK_PRIORITY: 3}}

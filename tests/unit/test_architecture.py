@@ -16,7 +16,7 @@ LAYERS = (
     ("edgepack.deployment.runtime_values",),
     ("edgepack.oci.reference", "edgepack.oci.image", "edgepack.models.record", "edgepack.deployment.problem"),
     # formats and pure logic
-    ("edgepack.files", "edgepack.yaml_text", "edgepack.workspace_folder"),
+    ("edgepack.files", "edgepack.yaml_text", "edgepack.workspace_folder", "edgepack.process_tree"),
     ("edgepack.layers.entry", "edgepack.base.apt", "edgepack.inference_config", "edgepack.deployment_targets"),
     ("edgepack.resolve.conda_names", "edgepack.resolve.match_spec", "edgepack.resolve.system_names"),
     ("edgepack.resolve.url_variables",),
