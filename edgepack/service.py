@@ -164,6 +164,8 @@ def update(
     changed = replace(change, models=models)
 
     def alter(stored: StoredService) -> ServiceRequest:
+        for key in sorted(set(change.remove_tags) - stored.request.tags.keys()):
+            voice.warn(f"{name} has no tag {key}")
         return altered(stored.request, changed)
 
     return _seen(

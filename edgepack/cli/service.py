@@ -177,15 +177,12 @@ def update(
     """Give a service other models, another script or other labels; the old one serves until the new one is ready."""
     from edgepack import service as verb
 
-    present = verb.find(session.workspace, name).tags
-    for key in sorted(set(removed) - present.keys()):
-        session.warn(f"{name} has no tag {key}")
-    kept = {key: value for key, value in present.items() if key not in removed}
     change = ServiceChange(
         models=parse_models(models) if models else None,
         inference_config=inference_config,
         description=description,
-        tags={**kept, **parse_pairs(tags, "--tag")} if tags or removed else None,
+        add_tags=parse_pairs(tags, "--tag"),
+        remove_tags=removed,
         properties=parse_pairs(properties, "--property") if properties else None,
         needs_key=needs_key,
     )

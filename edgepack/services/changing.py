@@ -18,11 +18,12 @@ def altered(request: ServiceRequest, change: ServiceChange) -> ServiceRequest:
     taken = sorted(set(change.properties or {}) & request.properties.keys())
     if taken:
         raise InputError("properties are immutable, the following keys cannot be added/modified: " + ", ".join(taken))
+    kept = {key: value for key, value in request.tags.items() if key not in change.remove_tags}
     new = replace(
         request,
         models=request.models if change.models is None else change.models,
         description=request.description if change.description is None else change.description,
-        tags=request.tags if change.tags is None else change.tags,
+        tags={**kept, **change.add_tags},
         properties={**request.properties, **(change.properties or {})},
         needs_key=request.needs_key if change.needs_key is None else change.needs_key,
     )

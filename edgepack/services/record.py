@@ -62,8 +62,9 @@ class ServiceRequest:
 
 @dataclass(frozen=True, slots=True)
 class ServiceChange:
-    """What is to be another than now; None: stays. `tags` replace all tags, `properties` are added (and never change).
+    """What is to be another than now; None: stays. `properties` are added (and never change).
 
+    Tags are removed, then added or replaced, each for itself, so that two changes at once do not undo each other.
     `needs_key` False takes the keys away, True makes some up where there are none.
     """
 
@@ -71,7 +72,8 @@ class ServiceChange:
     inference_config: Path | Mapping[str, Any] | None = None
     folder: Path | None = None
     description: str | None = None
-    tags: Mapping[str, str] | None = None
+    add_tags: Mapping[str, str] = field(default_factory=dict)
+    remove_tags: tuple[str, ...] = ()
     properties: Mapping[str, str] | None = None
     needs_key: bool | None = None
 

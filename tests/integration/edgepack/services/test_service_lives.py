@@ -131,7 +131,9 @@ def test_a_service_is_for_its_owner_alone(desk: Desk) -> None:
 
 def test_update(desk: Desk) -> None:
     before = desk.deploy(tags={"a": "1"}, properties={"p": "1"})
-    same = desk.update(ServiceChange(tags={"b": "2"}, description="text", properties={"q": "2"}))
+    same = desk.update(
+        ServiceChange(add_tags={"b": "2"}, remove_tags=("a", "c"), description="text", properties={"q": "2"})
+    )
     assert same.process_id == before.process_id
     assert (same.tags, same.properties, same.description) == ({"b": "2"}, {"p": "1", "q": "2"}, "text")
     with pytest.raises(InputError, match=r"properties are immutable.* p$"):

@@ -159,7 +159,9 @@ def test_uris_are_v1s() -> None:
 
 
 def test_changes() -> None:
-    change = ServiceChange(models=(), tags={"b": "2"}, properties={"q": "3"}, inference_config=Path("new.json"))
+    change = ServiceChange(
+        models=(), add_tags={"b": "2"}, remove_tags=("a",), properties={"q": "3"}, inference_config=Path("new.json")
+    )
     new = altered(REQUEST, replace(change, folder=Path("/other")))
     assert (new.models, new.tags, new.properties) == ((), {"b": "2"}, {"p": "2", "q": "3"})
     assert new.inference_config == Path("/other/new.json")
