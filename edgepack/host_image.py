@@ -1,7 +1,7 @@
 """A built image as something that this machine can run as a process: no Docker, no root, the image's own C library.
 
 The image of this machine's platform is unpacked and its entry point started through the image's own dynamic loader,
-with the image's environment. Paths of the application are moved below the unpacked root; everything else is what the
+with the image's environment. Paths of the application are moved to where it is unpacked; everything else is what the
 device will run. Limits: no isolation (network, files and users are this machine's), Linux only, images with Debian's
 layout of libraries. The loader also looks in this machine's library folders; `foreign_libraries` tells what it found.
 """
@@ -18,7 +18,7 @@ from edgepack.errors import InputError
 from edgepack.files import exclusive, write_file
 from edgepack.oci.descriptor import digest_of, encode_document
 from edgepack.oci.platform import PLATFORMS, Platform
-from edgepack.oci.unpack import unpack_image, unpack_layers
+from edgepack.oci.unpack import unpack_layers
 from edgepack.oci.validate import PlatformContent, choose_platform
 from edgepack.process_tree import process_tree
 
@@ -28,9 +28,10 @@ _OF_THE_APPLICATION = ("model", "script")
 
 @dataclass(frozen=True, slots=True)
 class UnpackedImage:
-    """An image on this machine: its root, how to start it, the places it keeps things in, and its id."""
+    """An image on this machine: its system and its application, how to start it, its volumes, and its id."""
 
     root: Path
+    own: Path
     command: tuple[str, ...]
     environment: dict[str, str]
     working_folder: str
@@ -52,23 +53,22 @@ def host_platform() -> Platform:
 
 
 def unpack_for_host(layout: Path, folder: Path) -> UnpackedImage:
-    """Unpack the image for this machine below `folder`, or find it there.
+    """Unpack the image for this machine below `folder`, or find it there; see `unpack_beside`.
 
     Raises:
         InputError: the layout has no image for this machine, or one that cannot run as a process.
         DamagedDataError: the layout is damaged.
     """
-    target, folder = host_platform(), folder.resolve()
-    content = choose_platform(layout, str(target))
-    root = unpack_image(layout, content, folder)
-    return _unpacked(content, target, root, root, folder / f"python-{root.name[:12]}")
+    content = choose_platform(layout, str(host_platform()))
+    return unpack_beside(layout, folder, folder / content.config_digest.removeprefix("sha256:"))
 
 
 def unpack_beside(layout: Path, shared: Path, own: Path) -> UnpackedImage:
-    """As `unpack_for_host`, in two parts: models and script become the folder `own`, all else is below `shared`.
+    """Unpack it in two parts: models and script become the folder `own`, all else is below `shared`.
 
     What is below `shared` is unpacked once for all images that have the same base, packages and agent. So images that
-    differ in models and script alone cost little, and the files that a script sees beside itself are its own.
+    differ in models and script alone cost little, and the files that a script sees beside itself are its own. An image
+    of another builder, which does not say which layers are models and script, is below `shared` as a whole.
 
     Raises:
         As `unpack_for_host`.
@@ -78,11 +78,14 @@ def unpack_beside(layout: Path, shared: Path, own: Path) -> UnpackedImage:
     kinds = [layer["kind"] for layer in content.document()["layers"]]
     pairs = list(zip(content.layers, kinds, strict=True))
     below = [layer for layer, kind in pairs if kind not in _OF_THE_APPLICATION]
+    above = [layer for layer, kind in pairs if kind in _OF_THE_APPLICATION]
     name = digest_of(encode_document({"layers": [layer.digest for layer in below]})).removeprefix("sha256:")
     with exclusive(shared / f".{name}.lock"):  # one unpacks, the others wait for it
         unpack_layers(layout, below, shared / name)
-    unpack_layers(layout, [layer for layer, kind in pairs if kind in _OF_THE_APPLICATION], own)
-    return _unpacked(content, target, shared / name, own, shared / f"python-{name[:12]}")
+    if above:
+        unpack_layers(layout, above, own)
+    place = own if above else shared / name
+    return _unpacked(content, target, shared / name, place, shared / f"python-{name[:12]}")
 
 
 def _unpacked(content: PlatformContent, target: Platform, root: Path, own: Path, starter: Path) -> UnpackedImage:
@@ -91,7 +94,7 @@ def _unpacked(content: PlatformContent, target: Platform, root: Path, own: Path,
     config = content.config["config"]
     volumes = tuple(config.get("Volumes") or {})
     working_folder = f"{own}{config.get('WorkingDir') or '/'}"
-    return UnpackedImage(root, tuple(command), environment, working_folder, volumes, content.config_digest)
+    return UnpackedImage(root, own, tuple(command), environment, working_folder, volumes, content.config_digest)
 
 
 def module_command(
@@ -122,8 +125,9 @@ def module_command(
     return [str(starter), *entry[1:]], moved | python_home
 
 
-def foreign_libraries(pid: int, root: Path) -> list[str]:
-    """Names of the shared libraries outside of `root` that a process or one of its children has loaded."""
+def foreign_libraries(pid: int, *folders: Path) -> list[str]:
+    """Names of the shared libraries outside of the folders that a process or one of its children has loaded."""
+    places = tuple(f"{folder}/" for folder in folders)
     found: set[str] = set()
     for each in process_tree(pid):
         try:
@@ -131,5 +135,5 @@ def foreign_libraries(pid: int, root: Path) -> list[str]:
         except OSError:
             continue  # it has ended meanwhile
         paths = {line.split(maxsplit=5)[5] for line in lines if "/" in line}
-        found |= {path for path in paths if re.search(r"\.so(\.\d+)*$", path) and not path.startswith(f"{root}/")}
+        found |= {path for path in paths if re.search(r"\.so(\.\d+)*$", path) and not path.startswith(places)}
     return sorted(found)

@@ -46,7 +46,7 @@ def run_module(
     try:
         url = f"http://127.0.0.1:{port}"
         _wait_until_ready(url, process, ready_s)
-        foreign = foreign_libraries(process.pid, image.root)
+        foreign = foreign_libraries(process.pid, image.root, image.own)
         if foreign:
             raise RemoteError(
                 f"the image lacks {', '.join(foreign)}: the module found them on this machine, and would not find "

@@ -33,17 +33,23 @@ def shell_image(folder: Path, script: str, *, with_libraries: bool = True) -> Sh
     """Write a layout below `folder` whose image runs `script`; without libraries it cannot run as a process."""
     folder.mkdir(parents=True, exist_ok=True)
     target = host_platform()
-    entries: list[Entry] = [FileEntry("app/run.sh", script.encode()), FolderEntry("var/lib/edgepack", owner=1000)]
-    entries += shell_entries(target, with_libraries=with_libraries)
+    system = [FolderEntry("var/lib/edgepack", owner=1000), *shell_entries(target, with_libraries=with_libraries)]
     cache = LayerCache(folder / "layers")
-    made = cache.make("shell", lambda: sorted(entries, key=lambda entry: entry.path), "shell")
-    layer = Layer("base", "shell", made.digest, made.size_bytes, made.diff_id)
+    layers = (
+        _layer(cache, "base", "shell", system),
+        _layer(cache, "script", "run.sh", [FileEntry("app/run.sh", script.encode())]),
+    )
     variables = {"PATH": "/usr/bin", "FROM_IMAGE": "yes", "OVERRIDDEN": "image", "EDGEPACK_HTTP": "0.0.0.0:5001"}
     entry_point = ("/usr/bin/sh", "run.sh")
     run = RunConfig("1000", "/app", entry_point, variables, ("5001/tcp",), ("/var/lib/edgepack",))
     layout = folder / "image"
-    index = ImageMaker(folder / "layers").write(layout, (assemble_image(target, (layer,), run),))
+    index = ImageMaker(folder / "layers").write(layout, (assemble_image(target, layers, run),))
     return ShellImage(layout, index.digest)
+
+
+def _layer(cache: LayerCache, kind: str, title: str, entries: list[Entry]) -> Layer:
+    made = cache.make(f"{kind} {len(entries)}", lambda: sorted(entries, key=lambda entry: entry.path), title)
+    return Layer(kind, title, made.digest, made.size_bytes, made.diff_id)
 
 
 def shell_entries(target: Platform, *, with_libraries: bool = True) -> list[Entry]:

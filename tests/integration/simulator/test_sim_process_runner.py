@@ -17,6 +17,7 @@ import pytest
 import uvloop
 
 from edgepack.errors import InputError
+from edgepack.host_image import unpack_for_host
 from simulator.authority import Authority
 from simulator.clock import Clock
 from simulator.edge_agent.agent import EdgeAgent
@@ -227,6 +228,19 @@ def test_a_program_that_is_not_there_is_exit_code_127(image: ShellImage, tmp_pat
             assert here.log.lines()[0] == ["/nowhere/program: No such file or directory"]
 
     asyncio.run(body())
+
+
+def test_what_images_have_in_common_is_unpacked_once(tmp_path: Path) -> None:
+    cache = tmp_path / "roots"
+    images = [unpack_for_host(shell_image(tmp_path / name, f"echo {name}").layout, cache) for name in ("one", "two")]
+    assert images[0].root == images[1].root
+    assert (images[0].root / "usr" / "bin" / "sh").is_file()
+    for image, name in zip(images, ("one", "two"), strict=True):
+        assert [path.name for path in image.own.rglob("*") if path.is_file()] == ["run.sh"]
+        ran = subprocess.run(
+            image.command, env=image.environment, cwd=image.working_folder, capture_output=True, check=True
+        )
+        assert ran.stdout.decode() == f"{name}\n"
 
 
 SIMULATOR = """
