@@ -13,6 +13,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import numpy as np
 from device_agent.array_input import ModelInput
 from device_agent.errors import BadInput
 from device_agent.mlflow_model import input_as_mlflow_reads_it, load_pyfunc, predict
+from device_agent.model_faults import refusal_of_input
 from device_agent.request_params import Param, params_of, with_defaults
 from device_agent.table_request import Column, FormRequest, Table, read_request, table_of
 from device_agent.tensor_request import tensors_of
@@ -122,15 +124,10 @@ def _input_of(request: FormRequest, loaded: _Loaded) -> Any:
 
 def _table_of(request: FormRequest, loaded: _Loaded) -> Any:
     table = table_of(request, loaded.columns)
-    if table.columns is None:
-        try:
-            array = np.array(table.rows)
-        except ValueError as error:
-            raise BadInput(f"The rows are no table: {error}.") from None
-        width = getattr(loaded.model, "n_features_in_", None)
-        if width is not None and array.shape[1:] != (width,):
-            raise BadInput(f"Expected rows of {width} values, found shape {list(array.shape)}.")
-        return array
+    width = getattr(loaded.model, "n_features_in_", None)
+    takes_table = bool(loaded.columns) or (width is None and find_spec("pandas") is not None)
+    if table.columns is None or not takes_table:  # it was trained on an array
+        return _array_of(table.rows, width)
     import pandas as pd
 
     _refuse_rounded(table)
@@ -140,7 +137,19 @@ def _table_of(request: FormRequest, loaded: _Loaded) -> Any:
     frame = frame.astype(whole)
     if loaded.is_pyfunc:  # as MLflow does it; scikit-learn wants all columns, and knows missing values
         return frame.drop(columns=list(table.left_out))
-    return frame if loaded.columns else frame.to_numpy()
+    return frame
+
+
+def _array_of(rows: list[list[Any]], width: int | None) -> Any:
+    try:
+        array = np.array(rows)
+    except ValueError as error:
+        raise BadInput(f"The rows are no table: {error}.") from None
+    if width is not None and array.shape[1:] != (width,):
+        raise BadInput(f"Expected rows of {width} values, found shape {list(array.shape)}.")
+    if array.dtype.kind == "U" and not all(isinstance(value, str) for row in rows for value in row):
+        return np.array(rows, dtype=object)  # else numpy writes the numbers beside texts as texts
+    return array
 
 
 def _refuse_rounded(table: Table) -> None:
@@ -183,14 +192,25 @@ def _answer(request: FormRequest, loaded: _Loaded, data: Any, params: dict[str, 
     method = getattr(loaded.model, request.method, None)
     if not callable(method):
         raise BadInput(f"The model has no {request.method}.")
-    if loaded.is_pyfunc:
-        return predict(loaded.model, data, params)
     try:
-        return method(data, **(params or {}))
-    except ValueError as error:
-        if "NaN" in str(error) and _has_missing(data):
-            raise BadInput(f"The model takes no null: {str(error).splitlines()[0]}") from None
+        return predict(loaded.model, data, params) if loaded.is_pyfunc else method(data, **(params or {}))
+    except BadInput:
         raise
+    except Exception as error:
+        refusal = refusal_of_input(error)
+        if refusal is None:
+            raise
+        is_null = "NaN" in refusal and _has_missing(data)
+        said = "The model takes no null" if is_null else "The model does not take this input"
+        raise BadInput(f"{said}: {refusal.rstrip('.')}.{_expected(loaded.model)}") from None
+
+
+def _expected(model: Any) -> str:
+    """What the model itself knows of its input, as a sentence to add."""
+    names, width = getattr(model, "feature_names_in_", None), getattr(model, "n_features_in_", None)
+    if names is not None:
+        return f" The model expects columns {', '.join(map(repr, map(str, names)))}."
+    return "" if width is None else f" The model expects rows of {width} values."
 
 
 def _has_missing(data: Any) -> bool:

@@ -165,6 +165,7 @@ PURE = (
     "device_agent.request_params",
     "device_agent.array_input",
     "device_agent.tensor_request",
+    "device_agent.model_faults",
     "device_agent.setting_values",
     "device_agent.messages.message",
     "device_agent.messages.settings",

@@ -73,6 +73,8 @@ def save():
     mlflow.sklearn.save_model(fitted, FOLDER / "deviating", signature=deviating, pip_requirements=[])
     trees = lightgbm.LGBMClassifier(n_estimators=5, verbose=-1).fit(TABLE, Y)
     mlflow.lightgbm.save_model(trees, FOLDER / "trees", signature=binary, input_example=TABLE.head(2))
+    mlflow.sklearn.save_model(plain, FOLDER / "bare", pip_requirements=[])
+    mlflow.lightgbm.save_model(trees, FOLDER / "bare_trees", pip_requirements=[])
     params = {"factor": 2.0, "n": 3, "names": ["a", "b"], "flag": True, "text": "x", "deep": {"x": 1}}
     save_python("params", Summing(), signature=infer_signature(TABLE, [1.0], params=params))
     save_python("cube", Summing(), signature=infer_signature(np.zeros((2, 2, 3), dtype="float32"), [1.0]))
@@ -96,6 +98,13 @@ BY_NAME += [{"instances": RECORDS}, {"inputs": [[0.1, 0.2]]}, {"inputs": [[0.1, 
 BY_PLACE = [{"inputs": DATA}, {"instances": DATA}, {"dataframe_records": RECORDS}, MISSING, {"inputs": [[0.1, 0.2]]}]
 PARAMS = [{"factor": 3}, {"n": 7, "names": ["z"], "flag": False, "text": None}, {"deep": {"x": 2}}, {"deep": {"y": 2}}]
 PARAMS += [{"n": "a"}, {"n": 1.5}, {"names": "a"}, {"flag": 1}, [1], {}, None]
+UNFIT = [
+    {"inputs": [["x", 1, 2]]},
+    {"inputs": [["x", "y", "z"]]},
+    {"inputs": [[1.0, 2.0]]},
+    {"instances": [[{}, 1, 2]]},
+]
+UNFIT += [{"dataframe_split": {"columns": list("abc"), "data": [["x", 1, 2]]}}]
 CUBE = [[[1.0, 2, 3], [4, 5, 6.5]]]
 REQUESTS = {
     "columns": BY_NAME,
@@ -103,6 +112,8 @@ REQUESTS = {
     "rows": BY_PLACE,
     "chances": BY_PLACE,
     "deviating": BY_PLACE,
+    "bare": [{"inputs": DATA}, SPLIT, MISSING, *UNFIT],
+    "bare_trees": [{"inputs": DATA}, *UNFIT],
     "params": [{**SPLIT, "params": params} for params in PARAMS],
     "cube": [
         {"inputs": CUBE},
