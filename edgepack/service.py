@@ -16,7 +16,6 @@ from edgepack.services import lifecycle, waiting
 from edgepack.services.access import renewed
 from edgepack.services.changing import absolute_config, altered
 from edgepack.services.health import call
-from edgepack.services.lifecycle import Workshop, workshop_of
 from edgepack.services.observe import describe_damaged, observe
 from edgepack.services.record import (
     LOG_LINES,
@@ -32,6 +31,7 @@ from edgepack.services.record import (
 )
 from edgepack.services.runner import Life
 from edgepack.services.stored import StoredService
+from edgepack.services.workshop import Workshop, workshop_of
 
 _PROBES_AT_ONCE = 16
 

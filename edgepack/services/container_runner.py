@@ -3,6 +3,9 @@
 The image is loaded from its layout unless the engine has it. HTTP is published on the chosen address; where the engine
 has no network of its own, the container uses the host's. Containers, and the volume, carry labels: what a killed
 command has left is found by them. Nothing restarts a container that has ended.
+
+A fresh copy of a script folder lies in a volume of the container's own over the image's folder, which begins empty: so
+what was deleted since the image was made is not there. It goes with the container.
 """
 
 import hashlib
@@ -182,15 +185,22 @@ def _body(life: Life, image: str, *, has_bridge: bool) -> dict[str, Any]:
         environment["EDGEPACK_HTTP_KEY_FILE"] = f"/{_KEY_FILE}"
     if life.is_trial:
         environment["EDGEPACK_TRANSPORT"] = "none"
+    mounts = []
     if life.script is not None:
+        from docker.types import Mount
+
         from edgepack.project import script_location  # with all that reads projects: only where it is needed
 
-        environment |= script_location(life.script, APP_ROOT)[1]
+        folder, variables = script_location(life.script, APP_ROOT)
+        environment |= variables
+        if life.script.source_name is not None:
+            mounts = [Mount(f"/{folder}", None, no_copy=True)]
     body: dict[str, Any] = {
         "image": image,
         "labels": {LABEL: life.name, LIFE_LABEL: life.id, **_labels(life.place)},
         "log_config": {"type": "json-file", "config": _LOG_OPTIONS},
         "environment": environment,
+        "mounts": mounts,
     }
     if not life.is_trial:
         body["volumes"] = {_volume(life.place): {"bind": f"/{HOME}", "mode": "rw"}}

@@ -9,7 +9,7 @@ Whoever holds the service's lock first removes all lives but the recorded one: w
 import contextlib
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,61 +17,22 @@ from typing import TYPE_CHECKING
 
 from edgepack.errors import DamagedDataError, EdgepackError, InputError
 from edgepack.services.access import make_keys
-from edgepack.services.container_runner import ContainerRunner
 from edgepack.services.ports import port_problem
-from edgepack.services.process_runner import ProcessRunner
 from edgepack.services.record import DOCKER, PROCESS, AccessKeys, ServiceRequest, Voice
 from edgepack.services.runner import Life, Runner
-from edgepack.services.store import ServiceStore
 from edgepack.services.stored import (
     AT_WORK,
     DEPLOYED,
     LEAVING,
     Instance,
-    ServiceImage,
     StoredService,
     without_keys,
 )
 from edgepack.services.waiting import wait_until_ready
+from edgepack.services.workshop import Workshop
 
 if TYPE_CHECKING:
     from edgepack.script_folder import Script
-
-
-@dataclass(frozen=True, slots=True)
-class Workshop:
-    """All that works on the services of a workspace. `make_image` puts an image into a service's folder."""
-
-    workspace: Path
-    store: ServiceStore
-    runners: Mapping[str, Runner]
-    make_image: Callable[[Path, ServiceRequest, Path, Voice], tuple[ServiceImage, str]]
-    read_script: "Callable[[Path, ServiceRequest], tuple[Script | None, str]]"
-
-    def runner(self, stored: StoredService) -> Runner:
-        """The one that runs a service."""
-        return self.runners[stored.request.runner]
-
-
-def workshop_of(workspace: Path) -> Workshop:
-    """The workshop of a workspace."""
-    place = workspace.absolute()
-    runners: dict[str, Runner] = {PROCESS: ProcessRunner(place / "cache" / "roots"), DOCKER: ContainerRunner()}
-    return Workshop(place, ServiceStore(place), runners, _make_image, _read_script)
-
-
-def _make_image(workspace: Path, request: ServiceRequest, folder: Path, voice: Voice) -> tuple[ServiceImage, str]:
-    from edgepack.services.service_image import build_image, packages_digest, read_recipe  # all that builds
-
-    recipe = read_recipe(workspace, request)
-    return build_image(workspace, recipe, folder, voice), packages_digest(recipe)
-
-
-def _read_script(workspace: Path, request: ServiceRequest) -> "tuple[Script | None, str]":
-    from edgepack.services.service_image import packages_digest, read_recipe
-
-    recipe = read_recipe(workspace, request)
-    return recipe.script, packages_digest(recipe)
 
 
 def deploy(
@@ -116,7 +77,7 @@ def change(
     wait: bool,
     ready_s: float,
 ) -> StoredService:
-    """A service after `alter`: with a new image (`rebuilds`), started anew, or only noted, as the change goes."""
+    """A service after `alter`: with a new image (`rebuilds`), as `start_anew`, or only noted, as the change goes."""
     with _at_work(shop, name, voice) as found:
         old = found or shop.store.read(name)
         request = alter(old)
@@ -125,7 +86,8 @@ def change(
             shop.store.write(stored)
             return stored
         keys = (_keys_of(shop, old) or make_keys()) if request.needs_key else None
-        return _bring_up(shop, old, stored, keys, voice, _Wish(rebuilds, None, wait, ready_s))
+        script = None if rebuilds else shop.fresh_script(stored, voice)
+        return _bring_up(shop, old, stored, keys, voice, _Wish(rebuilds, script, wait, ready_s))
 
 
 def start_anew(shop: Workshop, name: str, voice: Voice, *, wait: bool, ready_s: float) -> StoredService:
@@ -134,13 +96,7 @@ def start_anew(shop: Workshop, name: str, voice: Voice, *, wait: bool, ready_s: 
         old = found or shop.store.read(name)
         if old.instance is None or not (shop.store.place(name) / old.instance.layout / "index.json").is_file():
             raise InputError(f"service {name} was never built: deploy it again")
-        script, packages = shop.read_script(shop.workspace, old.request)
-        if old.packages and packages != old.packages:
-            voice.warn(
-                f"the packages that {name} asks for have changed, and a reload keeps those that it has; "
-                f"`edgepack service update {name} --ic FILE` builds it with the new ones"
-            )
-        stored = replace(old, updated_utc=_now())
+        stored, script = replace(old, updated_utc=_now()), shop.fresh_script(old, voice)
         return _bring_up(shop, old, stored, _keys_of(shop, old), voice, _Wish(False, script, wait, ready_s))
 
 
@@ -297,10 +253,9 @@ def _check_port(shop: Workshop, request: ServiceRequest, old: StoredService | No
 
 def _port_of(shop: Workshop, name: str) -> int | None:
     try:
-        stored = shop.store.read(name)
+        return shop.store.read(name).port
     except EdgepackError:
         return None
-    return stored.port
 
 
 def _is_free(stored: StoredService, voice: Voice) -> bool:

@@ -5,6 +5,7 @@ As processes, and in a real engine (`--runner docker`).
 
 import json
 import os
+import shutil
 import subprocess
 import urllib.error
 import urllib.request
@@ -186,6 +187,54 @@ def test_in_an_engine(
     assert [volume.name for volume in engine.volumes.list() if "boxed" in volume.name] == []
     assert [tag for image in engine.images.list() for tag in image.tags if "boxed" in tag] == []
     assert not (desk.workspace / "services").exists()
+
+
+FOLDER_SCRIPT = """\
+import os
+import sys
+
+sys.dont_write_bytecode = True
+FOLDER = os.path.dirname(os.path.abspath(__file__))
+
+
+def init():
+    pass
+
+
+def run(data):
+    found = (os.path.relpath(os.path.join(at, name), FOLDER) for at, _, names in os.walk(FOLDER) for name in names)
+    try:
+        import words
+    except ModuleNotFoundError:
+        return sorted(found), None
+    return sorted(found), words.WORDS
+"""
+
+
+@pytest.mark.engine
+def test_a_reload_in_an_engine_has_the_folder_as_it_is_now(
+    desk: Desk, engine: docker.DockerClient, engine_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", engine_url)
+    volumes = {volume.name for volume in engine.volumes.list()}
+    source = desk.folder / "src"
+    (source / "parts").mkdir(parents=True)
+    (source / "score.py").write_text(FOLDER_SCRIPT)
+    (source / "words.py").write_text("WORDS = 1\n")
+    (source / "parts" / "old.txt").write_text("old")
+    (desk.folder / "ic.json").write_text('{"entryScript": "score.py", "sourceDirectory": "src"}')
+    service = desk.run("service", "deploy", "-n", "boxed", "--ic", "ic.json", "--runner", "docker")
+    assert post(service["scoringUri"], "{}") == (200, [["parts/old.txt", "score.py", "words.py"], 1])
+
+    (source / "words.py").unlink()
+    shutil.rmtree(source / "parts")
+    (source / "more" / "deep").mkdir(parents=True)
+    (source / "more" / "deep" / "new.txt").write_text("new")
+    for _ in range(2):
+        desk.run("service", "reload", "boxed")
+        assert post(service["scoringUri"], "{}") == (200, [["more/deep/new.txt", "score.py"], None])
+    desk.run("service", "delete", "boxed", "--image")
+    assert {volume.name for volume in engine.volumes.list()} == volumes
 
 
 @pytest.mark.engine

@@ -12,10 +12,10 @@ from edgepack.models.registry import ModelRegistry
 from edgepack.oci.image import Layer, RunConfig, assemble_image
 from edgepack.oci.validate import choose_platform
 from edgepack.project import script_location
-from edgepack.services.lifecycle import Workshop, workshop_of
 from edgepack.services.record import ServiceRequest, Voice
 from edgepack.services.service_image import packages_digest, read_recipe
 from edgepack.services.stored import LAYOUT, ServiceImage
+from edgepack.services.workshop import Workshop, workshop_of
 from tests.fakes.images import ImageMaker
 from tests.fakes.shell_image import shell_entries
 

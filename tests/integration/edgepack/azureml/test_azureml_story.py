@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from edgepack import CondaDependencies, Environment, InferenceConfig, LocalWebservice, Model, Webservice, Workspace
 from edgepack.azureml.exceptions import WebserviceException
 from edgepack.cli.main import cli
-from edgepack.services import lifecycle
+from edgepack.services import workshop
 from edgepack.services.ports import port_problem
 from tests.fakes.notebooks import cells, run_cells
 from tests.fakes.service_images import make_fake_image
@@ -49,7 +49,7 @@ def ws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("EDGEPACK_WORKSPACE", raising=False)
-    monkeypatch.setattr(lifecycle, "_make_image", make_fake_image)
+    monkeypatch.setattr(workshop, "_make_image", make_fake_image)
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "words.pkl").write_bytes(pickle.dumps({"great"}, protocol=4))
     (tmp_path / "score.py").write_text(SCRIPT)

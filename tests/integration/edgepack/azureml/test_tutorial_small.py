@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from edgepack import Webservice, Workspace
-from edgepack.services import lifecycle
+from edgepack.services import workshop
 from tests.fakes.pages import ROOT, blocks_of
 from tests.fakes.service_images import make_fake_image
 from tests.fakes.tutorial import EXAMPLE, PAGE, run_blocks
@@ -22,9 +22,9 @@ COMMAND = """\
 import sys
 sys.path.insert(0, {root!r})
 from edgepack.cli.main import main
-from edgepack.services import lifecycle
+from edgepack.services import workshop
 from tests.fakes.service_images import make_fake_image
-lifecycle._make_image = make_fake_image
+workshop._make_image = make_fake_image
 main()
 """
 
@@ -38,7 +38,7 @@ def test_the_services_of_the_tutorial(tmp_path: Path, monkeypatch: pytest.Monkey
     (programs / "edgepack").chmod(0o755)
     monkeypatch.chdir(folder)
     monkeypatch.setenv("EDGEPACK_WORKSPACE", str(folder / ".edgepack"))
-    monkeypatch.setattr(lifecycle, "_make_image", make_fake_image)
+    monkeypatch.setattr(workshop, "_make_image", make_fake_image)
     monkeypatch.setattr(sys, "argv", ["train.py"])
     runpy.run_path("train.py", run_name="__main__")
     blocks = [each for each in blocks_of(PAGE) if each.heading in ("In Python", "On the command line")]

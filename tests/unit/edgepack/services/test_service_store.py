@@ -9,10 +9,10 @@ import pytest
 
 from edgepack import service
 from edgepack.errors import InputError
-from edgepack.services.lifecycle import workshop_of
 from edgepack.services.record import AccessKeys, ServiceRequest
 from edgepack.services.store import ServiceStore
 from edgepack.services.stored import DEPLOYED, StoredService
+from edgepack.services.workshop import workshop_of
 
 STORED = StoredService(ServiceRequest("scorer", needs_key=True, folder=Path("/project")), "then", "now", DEPLOYED)
 
