@@ -1,12 +1,16 @@
-"""Compressed sections of a layer: each is a gzip member or a zstd frame of its own, and a layer is several in a row.
+"""Compressed sections of a layer: each is a zstd frame or some gzip members, and a layer is several in a row.
 
-A section's bytes depend on nothing before it, so the sections of a package can be kept and put into any layer. Content
-that does not shrink goes into deflate blocks that are stored, written here: how zlib cuts them is no part of its
-promise. Sources: RFC 1951, RFC 1952, RFC 8878.
+A section's bytes depend on nothing before it, so the sections of a package can be kept and put into any layer. Of
+gzip it is a member for every 4 MiB, so that all processors can compress what is large, such as TensorFlow. Content that
+does not shrink goes into deflate blocks that are stored, written here: how zlib cuts them is no part of its promise.
+Sources: RFC 1951, RFC 1952, RFC 8878.
 """
 
+import os
 import zlib
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -17,6 +21,7 @@ from edgepack.errors import InputError
 LEVEL = 6
 ZSTD_LEVEL = 9
 _HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # no time, no name, system unknown
+_PIECE_BYTES = 4 * 1024 * 1024  # of content; the bytes of large layers depend on it
 _STORED_BYTES = 65535  # the longest block
 _SAMPLES, _SAMPLE_BYTES = 16, 64 * 1024
 _WORTH_PACKING = 0.98
@@ -36,6 +41,10 @@ class Target(Protocol):
         """Take some bytes."""
 
 
+Write = Callable[[bytes], object]
+"""Takes some bytes of the content."""
+
+
 class Source(Protocol):
     """Where compressed bytes come from."""
 
@@ -43,26 +52,65 @@ class Source(Protocol):
         """At most `size` bytes, none at the end."""
 
 
-class _GzipSection:
-    def __init__(self, target: Target, *, stored: bool) -> None:
-        self._target = target
-        self._stored = stored
-        self._deflate = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-        self._checksum = self._size = 0
-        target.write(_HEADER)
+@contextmanager
+def section(target: Target, compression: Compression, *, stored: bool = False) -> Iterator[Write]:
+    """Yield what writes one section of `target`. `stored`: do not try to make it smaller (gzip only).
 
-    def write(self, content: bytes) -> None:
-        self._checksum = zlib.crc32(content, self._checksum)
-        self._size += len(content)
-        if not self._stored:
-            self._target.write(self._deflate.compress(content))
-            return
+    Raises:
+        InputError: this Python has no zstd.
+    """
+    make = _zstd_section if compression is Compression.ZSTD else _stored_section if stored else _gzip_section
+    with make(target) as write:
+        yield write
+
+
+@contextmanager
+def _gzip_section(target: Target) -> Iterator[Write]:
+    """A member for every piece of the content; as many are compressed at a time as there are processors."""
+    piece = bytearray()
+    members: deque[Future[bytes]] = deque()
+    threads = os.cpu_count() or 1
+
+    def write(content: bytes) -> None:
+        nonlocal piece
+        piece += content
+        while len(piece) > _PIECE_BYTES:
+            members.append(pool.submit(_gzip_member, bytes(piece[:_PIECE_BYTES])))
+            del piece[:_PIECE_BYTES]
+            if len(members) > threads:
+                target.write(members.popleft().result())
+
+    with ThreadPoolExecutor(threads) as pool:  # a thread starts when there is work for it
+        yield write
+        for member in members:
+            target.write(member.result())
+    target.write(_gzip_member(bytes(piece)))
+
+
+def _gzip_member(content: bytes) -> bytes:
+    deflate = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return _HEADER + deflate.compress(content) + deflate.flush() + _trailer(zlib.crc32(content), len(content))
+
+
+def _trailer(checksum: int, size: int) -> bytes:
+    return checksum.to_bytes(4, "little") + (size & 0xFFFFFFFF).to_bytes(4, "little")
+
+
+@contextmanager
+def _stored_section(target: Target) -> Iterator[Write]:
+    """One gzip member, all of whose blocks are stored."""
+    checksum = size = 0
+
+    def write(content: bytes) -> None:
+        nonlocal checksum, size
+        checksum = zlib.crc32(content, checksum)
+        size += len(content)
         for start in range(0, len(content), _STORED_BYTES):
-            self._target.write(_stored_block(content[start : start + _STORED_BYTES]))
+            target.write(_stored_block(content[start : start + _STORED_BYTES]))
 
-    def close(self) -> None:
-        self._target.write(_stored_block(b"", last=True) if self._stored else self._deflate.flush())
-        self._target.write(self._checksum.to_bytes(4, "little") + (self._size & 0xFFFFFFFF).to_bytes(4, "little"))
+    target.write(_HEADER)
+    yield write
+    target.write(_stored_block(b"", last=True) + _trailer(checksum, size))
 
 
 def _stored_block(content: bytes, *, last: bool = False) -> bytes:
@@ -70,33 +118,15 @@ def _stored_block(content: bytes, *, last: bool = False) -> bytes:
     return bytes([last]) + size.to_bytes(2, "little") + (size ^ 0xFFFF).to_bytes(2, "little") + content
 
 
-class _ZstdSection:
-    def __init__(self, target: Target) -> None:
-        zstd = load_zstd()
-        self._target = target
-        parameter = zstd.CompressionParameter
-        options = {parameter.compression_level: ZSTD_LEVEL, parameter.checksum_flag: 1}
-        self._compressor = zstd.ZstdCompressor(options=options)
-
-    def write(self, content: bytes) -> None:
-        self._target.write(self._compressor.compress(content))
-
-    def close(self) -> None:
-        self._target.write(self._compressor.flush(self._compressor.FLUSH_FRAME))
-
-
 @contextmanager
-def section(
-    target: Target, compression: Compression, *, stored: bool = False
-) -> Iterator["_GzipSection | _ZstdSection"]:
-    """Yield a writer of one section of `target`. `stored`: do not try to make it smaller (gzip only).
-
-    Raises:
-        InputError: this Python has no zstd.
-    """
-    packed = _ZstdSection(target) if compression is Compression.ZSTD else _GzipSection(target, stored=stored)
-    yield packed
-    packed.close()
+def _zstd_section(target: Target) -> Iterator[Write]:
+    """One frame."""
+    zstd = load_zstd()
+    parameter = zstd.CompressionParameter
+    options = {parameter.compression_level: ZSTD_LEVEL, parameter.checksum_flag: 1}
+    compressor = zstd.ZstdCompressor(options=options)
+    yield lambda content: target.write(compressor.compress(content))
+    target.write(compressor.flush(compressor.FLUSH_FRAME))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ machine needs.
 import hashlib
 import tarfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -21,12 +21,11 @@ from typing import IO
 from edgepack.errors import DamagedDataError
 from edgepack.files import CHUNK_BYTES
 from edgepack.layers.entry import Entry, FileEntry, FolderEntry, LinkEntry, ordered_entries
-from edgepack.layers.packing import LEVEL, Compression, is_worth_packing, section, unpacked
+from edgepack.layers.packing import LEVEL, Compression, Write, is_worth_packing, section, unpacked
 
-FORMAT = "pax-sections-2"  # part of every cache key: change it when the bytes below change
+FORMAT = "pax-sections-3"  # part of every cache key: change it when the bytes below change
 _STORED_FROM_BYTES = 1024 * 1024  # smaller files are compressed without a trial
 _END = bytes(1024)
-_Write = Callable[[bytes], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +79,13 @@ class _LayerWriter:
         self._plain = hashlib.sha256()
 
     @contextmanager
-    def section(self, *, stored: bool = False) -> Iterator[_Write]:
+    def section(self, *, stored: bool = False) -> Iterator[Write]:
         """Yield what writes one section, uncompressed."""
         with section(self.blob, self._compression, stored=stored) as packed:
 
             def write(content: bytes) -> None:
                 self._plain.update(content)
-                packed.write(content)
+                packed(content)
 
             yield write
 
@@ -198,7 +197,7 @@ def can_join(parts: Sequence[Sequence[str]]) -> bool:
     return len(set(paths)) == len(paths) and folders.isdisjoint(paths)
 
 
-def _write_entry(write: _Write, entry: FileEntry | LinkEntry, where: str) -> None:
+def _write_entry(write: Write, entry: FileEntry | LinkEntry, where: str) -> None:
     if isinstance(entry, LinkEntry):
         write(_header(entry, 0))
         return

@@ -1,5 +1,6 @@
 """One tar for one content: order, machine, process and time do not matter; the very bytes are pinned."""
 
+import errno
 import gzip
 import hashlib
 import io
@@ -8,6 +9,7 @@ import random
 import subprocess
 import sys
 import tarfile
+import threading
 import zlib
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import pytest
 
 from edgepack.errors import DamagedDataError, InputError
 from edgepack.layers.entry import Entry, FileEntry, FolderEntry, LinkEntry
+from edgepack.layers.packing import Compression, section
 from edgepack.layers.tarball import TarDigests, write_layer, zlib_is_reference
 
 LONG = "long/" + "/".join(["a" * 60] * 4) + "/file.txt"
@@ -75,6 +78,33 @@ def test_a_large_file_that_does_not_shrink_is_stored(tmp_path: Path) -> None:
     assert pack([FileEntry("b", path)])[0].size_bytes < 10_000
 
 
+def test_a_large_section_has_the_same_bytes_whatever_compresses_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = b"".join(hashlib.sha256(number.to_bytes(4)).hexdigest().encode() for number in range(200_000))
+    made = {}
+    for processors, step in ((1, len(content)), (3, 1 << 20), (64, 999_983)):
+        monkeypatch.setattr(os, "cpu_count", lambda count=processors: count)
+        file = io.BytesIO()
+        with section(file, Compression.GZIP) as write:
+            for start in range(0, len(content), step):
+                write(content[start : start + step])
+        made[processors] = file.getvalue()
+    assert made[1] == made[3] == made[64]
+    assert gzip.decompress(made[1]) == content
+    assert made[1].count(b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff") == 4
+
+
+def test_a_section_that_fails_ends_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.BytesIO):
+        def write(self, _: object) -> int:
+            raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    threads = threading.active_count()
+    with pytest.raises(OSError, match="full"), section(Full(), Compression.GZIP) as write:
+        write(bytes(20 << 20))
+    assert threading.active_count() == threads
+
+
 def test_the_files_can_be_told_from_the_rest() -> None:
     made, content = pack(SMALL)
     folders = zlib.decompressobj(31)
@@ -106,6 +136,7 @@ IN_ANOTHER_PROCESS = """
 import io, os, sys
 from pathlib import Path
 from edgepack.layers.entry import FileEntry, LinkEntry
+from edgepack.layers.packing import Compression, section
 from edgepack.layers.tarball import write_layer
 os.umask(0o077)
 folder = Path(sys.argv[1])
