@@ -5,6 +5,7 @@ A command's module is imported only when that command runs, so that `edgepack --
 
 import errno
 import sys
+from itertools import takewhile
 from typing import NoReturn
 
 import click
@@ -40,6 +41,7 @@ COMMANDS = {
     "verify": ("edgepack.cli.image", "Recompute every digest of an image, here or in a registry."),
     "sign": ("edgepack.cli.sign", "Sign an image, its bills of materials and its provenance with a key."),
     "key": ("edgepack.cli.key", "Make keys for signatures."),
+    "environment": ("edgepack.cli.environment", "Environments under a name, for deployments."),
     "service": ("edgepack.cli.service", "Web services on this machine: deploy, look at, call, change, delete."),
     "simulate": ("edgepack.cli.simulate", "Run a deployment with IoT Hub, IoT Edge and devices on this machine."),
     "deploy": ("edgepack.cli.deploy", "Deploy to IoT Hub, and see what came of it."),
@@ -85,7 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo("interrupted", err=True)
         sys.exit(130)
     except EdgepackError as error:
-        if {"-v", "--verbose"} & set(given):
+        if {"-v", "--verbose"} & set(takewhile(lambda word: word not in COMMANDS, given)):
             _show_traceback()
         _show(error)
         sys.exit(error.exit_code)

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from edgepack.cli.environment_choice import EnvironmentChoice, PlacedConfig, with_environment
 from edgepack.cli.platform_option import platforms_option
 from edgepack.cli.service_options import (
     Command,
@@ -30,7 +31,7 @@ _IGNORED: tuple[tuple[str, ...], ...] = tuple(
     tuple(names.split())
     for names in (
         "--workspace-name -w|--resource-group -g|--subscription-id|--path|--compute-target --ct|--compute-type --cp"
-        "|--environment-name -e|--environment-version --ev|--environment-directory --ed|--runtime --rt|--cpu-cores --cc"
+        "|--runtime --rt|--cpu-cores --cc"
         "|--cpu-cores-limit --ccl|--memory-gb --gb|--memory-gb-limit --gbl|--gpu-cores --gc|--num-replicas --nr"
         "|--autoscale-enabled --as|--autoscale-min-replicas --mi|--autoscale-max-replicas --ma"
         "|--autoscale-refresh-seconds --ar|--autoscale-target-utilization --at|--collect-model-data --md"
@@ -99,7 +100,10 @@ def deploy_command(
     if any(inline.values()):
         if config is not None:
             raise click.UsageError("--ic excludes --entry-script, --conda-file and --source-directory.")
+        if conda_file is not None and options.environment != EnvironmentChoice():
+            raise click.UsageError("--conda-file excludes an environment: both say which packages.")
         config = {key: value for key, value in inline.items() if value is not None}
+    placed = with_environment(session, options.environment, config)
     deployment = read_deployment(options.deployment_config)
     if isinstance(deployment, IotDeployment):
         default = DeployOptions()
@@ -109,12 +113,12 @@ def deploy_command(
                     name.removesuffix("_s").replace("_", "-").replace("properties", "property").replace("tags", "tag")
                 )
                 session.warn(f"--{flag} is ignored: it is for a service on this machine, and computeType is iot")
-        _build_for_edge(session, options, deployment, config, output, image, platforms)
+        _build_for_edge(session, options, deployment, placed, output, image, platforms)
         return
     local = local_only(deployment, str(options.deployment_config))
     if (output, image, platforms) != (None, None, None):
         raise click.UsageError("-o, -t and --platform are for deployments of computeType iot.")
-    request = service_request(options, local, config, _given_keys(primary_key, secondary_key))
+    request = service_request(options, local, placed, _given_keys(primary_key, secondary_key))
     deploy_here(session, options, request)
 
 
@@ -122,7 +126,7 @@ def _build_for_edge(
     session: Session,
     options: DeployOptions,
     deployment: IotDeployment,
-    config: "Path | Mapping[str, Any] | None",
+    placed: PlacedConfig,
     output: Path | None,
     image: str | None,
     platforms: list[str] | None,
@@ -131,7 +135,7 @@ def _build_for_edge(
     from edgepack.edge_assembly import edge_assembly
     from edgepack.project import BuildOptions
 
-    output = output or Path("dist")
+    config, output = placed.config, output or Path("dist")
     build_options = BuildOptions(
         models=options.models,
         inference_config=config if isinstance(config, Path) else None,
@@ -140,7 +144,7 @@ def _build_for_edge(
         output=output,
         workspace=session.workspace,
     )
-    made = edge_assembly(deployment, build_options, config if isinstance(config, Mapping) else None, Path.cwd())
+    made = edge_assembly(deployment, build_options, config if isinstance(config, Mapping) else None, placed.folder)
 
     def warn(text: str) -> None:
         if not ("registryCredentials" in text and "was not replaced" in text):  # that is what is said at the end

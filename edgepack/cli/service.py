@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from edgepack.cli.environment_choice import EnvironmentChoice, environment_options, with_environment
 from edgepack.cli.service_options import (
     Command,
     DeployOptions,
@@ -67,7 +68,8 @@ def deploy(session: Session, /, **given: Any) -> None:
     """Build a service for this machine, start it and wait until it is ready; print its state and scoring URI."""
     options = DeployOptions(**given)
     deployment = local_only(read_deployment(options.deployment_config), str(options.deployment_config))
-    request = service_request(options, deployment, options.inference_config, None)
+    placed = with_environment(session, options.environment, options.inference_config)
+    request = service_request(options, deployment, placed, None)
     deploy_here(session, options, request)
 
 
@@ -153,6 +155,7 @@ def reload(session: Session, name: str, no_wait: bool, timeout_s: float) -> None
     type=click.Path(path_type=Path),
     help="Inference configuration; the one it has, read again, if it is named again.",
 )
+@environment_options
 @click.option("-d", "--description", help="Free text.")
 @click.option("--tag", "--add-tag", "tags", multiple=True, metavar="K=V", help="Add or replace a tag; repeatable.")
 @click.option("--remove-tag", "removed", multiple=True, metavar="K", help="Remove a tag; repeatable.")
@@ -166,6 +169,9 @@ def update(
     name: str,
     models: tuple[str, ...],
     inference_config: Path | None,
+    environment_name: str | None,
+    environment_version: str | None,
+    environment_directory: Path | None,
     description: str | None,
     tags: tuple[str, ...],
     removed: tuple[str, ...],
@@ -177,9 +183,12 @@ def update(
     """Give a service other models, another script or other labels; the old one serves until the new one is ready."""
     from edgepack import service as verb
 
+    choice = EnvironmentChoice(environment_name, environment_version, environment_directory)
+    placed = with_environment(session, choice, inference_config)
     change = ServiceChange(
         models=parse_models(models) if models else None,
-        inference_config=inference_config,
+        inference_config=placed.config,
+        folder=None if placed.config is None else placed.folder,
         description=description,
         add_tags=parse_pairs(tags, "--tag"),
         remove_tags=removed,

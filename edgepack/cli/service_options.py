@@ -1,7 +1,7 @@
 """Options that `edgepack service` and `edgepack model deploy` share, and what they come to."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from edgepack.cli.environment_choice import EnvironmentChoice, PlacedConfig, environment_options
 from edgepack.cli.service_output import deployed_text
 from edgepack.cli.session import Session
 from edgepack.cli.text import text_of
@@ -33,6 +34,9 @@ class DeployOptions:
     name: str | None = None
     models: tuple[str, ...] = ()
     inference_config: Path | None = None
+    environment_name: str | None = None
+    environment_version: str | None = None
+    environment_directory: Path | None = None
     deployment_config: Path | None = None
     runner: str = PROCESS
     port: int | None = None
@@ -45,6 +49,11 @@ class DeployOptions:
     description: str | None = None
     tags: tuple[str, ...] = ()
     properties: tuple[str, ...] = ()
+
+    @property
+    def environment(self) -> EnvironmentChoice:
+        """The environment that was named."""
+        return EnvironmentChoice(self.environment_name, self.environment_version, self.environment_directory)
 
 
 def deploy_options(command: Command) -> Command:
@@ -62,6 +71,7 @@ def deploy_options(command: Command) -> Command:
                 type=click.Path(path_type=Path),
                 help="Inference configuration: entry script and conda file.",
             ),
+            environment_options,
             click.option(
                 "--dc",
                 "--deploy-config-file",
@@ -132,7 +142,7 @@ def local_only(deployment: DeploymentConfig, where: str) -> LocalDeployment:
 def service_request(
     options: DeployOptions,
     deployment: LocalDeployment,
-    config: "Path | Mapping[str, Any] | None",
+    placed: PlacedConfig,
     keys: AccessKeys | None,
 ) -> ServiceRequest:
     """The request that the options make.
@@ -160,7 +170,8 @@ def service_request(
     return ServiceRequest(
         name=options.name or "",
         models=tuple(models),
-        inference_config=config,
+        inference_config=placed.config,
+        folder=placed.folder,
         port=options.port if options.port is not None else deployment.port,
         host=options.host,
         runner=options.runner,

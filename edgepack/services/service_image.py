@@ -73,7 +73,11 @@ def read_recipe(workspace: Path, request: ServiceRequest) -> Recipe:
     inline = {"inference_config": dict(config)} if isinstance(config, Mapping) else {}
     registry = ModelRegistry(workspace)
     models = [registry.get(model.name, model.version) for model in request.models]
-    recipe = served(recipe_of({**document, **inline}, request.folder, options), models, registry)
+    try:
+        recipe = recipe_of({**document, **inline}, request.folder, options)
+    except InputError as error:
+        raise InputError(*(text.replace(PROJECT_FILE, _SAID) for text in error.problems)) from error
+    recipe = served(recipe, models, registry)
     recipe = replace(recipe, variables={**request.variables, **recipe.variables})
     if inline:
         return replace(recipe, environment_file=recipe.environment_file.replace(PROJECT_FILE, _SAID))

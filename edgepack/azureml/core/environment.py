@@ -39,7 +39,7 @@ __all__ = [
     "SparkSection",
 ]
 
-ENVIRONMENT_FILE = "azureml_environment.json"
+ENVIRONMENT_FILE, DOCKERFILE = "azureml_environment.json", "BaseDockerfile"
 _RESERVED = ("microsoft", "azureml")
 
 
@@ -127,17 +127,23 @@ class Environment:
 
     @staticmethod
     def load_from_directory(path: str) -> "Environment":
-        """What `save_to_directory` wrote.
+        """What `save_to_directory` wrote: a conda file and a `BaseDockerfile` there win over the document.
 
         Raises:
             FileNotFoundError: there is none.
             UserErrorException: it is damaged.
         """
-        file = Path(path) / ENVIRONMENT_FILE
-        return read_environment(environment_store.json_document(file.read_bytes(), str(file)))
+        folder = Path(path)
+        file = folder / ENVIRONMENT_FILE
+        made = read_environment(environment_store.json_document(file.read_bytes(), str(file)))
+        if (folder / CONDA_FILE).is_file():
+            made.python.conda_dependencies = CondaDependencies(str(folder / CONDA_FILE))
+        if (folder / DOCKERFILE).is_file():
+            made.docker.base_dockerfile = (folder / DOCKERFILE).read_text(encoding="utf-8")
+        return made
 
     def save_to_directory(self, path: str, overwrite: bool = False) -> None:
-        """Write the environment to a folder: its document and, for reading, its conda file.
+        """Write the environment to a folder, to be edited: its conda file, its Dockerfile, and a document of the rest.
 
         Raises:
             UserErrorException: the folder has files, and `overwrite` is not given.
@@ -145,11 +151,17 @@ class Environment:
         folder = Path(path)
         if folder.exists() and any(folder.iterdir()) and not overwrite:
             raise UserErrorException(f"{folder} is there and not empty: choose another folder, or overwrite=True")
-        text = json.dumps(self.document(), indent=4, ensure_ascii=False) + "\n"
+        document = self.document()
+        del document["python"]["condaDependencies"], document["docker"]["baseDockerfile"]
+        text = json.dumps(document, indent=4, ensure_ascii=False) + "\n"
         has_secret = bool(self.docker.base_image_registry.password)
         write_file(folder / ENVIRONMENT_FILE, text.encode(), mode=0o600 if has_secret else 0o644)
+        for name in (CONDA_FILE, DOCKERFILE):
+            (folder / name).unlink(missing_ok=True)
         if self.python.conda_dependencies is not None:
             self.python.conda_dependencies.save_to_file(str(folder), CONDA_FILE)
+        if self.docker.base_dockerfile is not None:
+            write_file(folder / DOCKERFILE, self.docker.base_dockerfile.encode())
 
     def register(self, workspace: Workspace) -> "Environment":
         """Keep the environment in the workspace; the same content again is the same version.

@@ -76,7 +76,7 @@ class InferenceConfig:
             "cudaVersion": self.cuda_version,
             "baseImage": self.base_image,
             "description": self.description,
-            "environment": None if self.environment is None else _environment_document(self.environment, self._root()),
+            "environment": None if self.environment is None else environment_document(self.environment, self._root()),
         }
         return {key: value for key, value in document.items() if value is not None}
 
@@ -122,7 +122,7 @@ class InferenceConfig:
         return problems
 
 
-def _environment_document(environment: Environment, root: Path) -> dict[str, Any]:
+def environment_document(environment: Environment, root: Path) -> dict[str, Any]:
     """What of an environment counts for an image; a base image is named only where it is not the usual one."""
     python = environment.python
     document: dict[str, Any] = {

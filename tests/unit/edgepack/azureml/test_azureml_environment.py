@@ -86,6 +86,25 @@ def test_a_folder_and_back(workspace: Workspace) -> None:
         Environment.load_from_directory("other")
 
 
+def test_a_folder_as_v1_wrote_it(tmp_path: Path) -> None:
+    """v1 kept packages and Dockerfile in files of their own, which people edit, and not in the document."""
+    made = Environment("myenv")
+    made.docker.base_image, made.docker.base_dockerfile = None, "FROM x"
+    made.save_to_directory(str(tmp_path))
+    document = json.loads((tmp_path / "azureml_environment.json").read_text())
+    assert "condaDependencies" not in document["python"]
+    assert "baseDockerfile" not in document["docker"]
+    (tmp_path / "conda_dependencies.yml").write_text("dependencies:\n- python=3.11\n- numpy\n")
+    (tmp_path / "BaseDockerfile").write_text("FROM y")
+    found = Environment.load_from_directory(str(tmp_path))
+    assert found.python.conda_dependencies is not None
+    assert list(found.python.conda_dependencies.conda_packages) == ["python=3.11", "numpy"]
+    assert found.docker.base_dockerfile == "FROM y"
+    found.python.conda_dependencies = found.docker.base_dockerfile = None
+    found.save_to_directory(str(tmp_path), overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["azureml_environment.json"]
+
+
 def test_versions_in_the_workspace(workspace: Workspace) -> None:
     made = Environment("myenv")
     assert made.register(workspace).version == "1"

@@ -135,10 +135,10 @@ def test_iot_is_no_service(run: Run, tmp_path: Path) -> None:
 
 
 def test_flags_of_the_cloud_are_named_as_ignored(run: Run) -> None:
-    ignored = ["-w", "ws", "-g", "group", "--subscription-id", "x", "--ct", "target", "-e", "env", "--ev", "1"]
+    ignored = ["-w", "ws", "-g", "group", "--subscription-id", "x", "--ct", "target", "--rt", "python", "--cc", "1"]
     outcome = run("model", "deploy", "-n", "scorer", "-m", "none", *ignored)
     assert outcome.code == 2
-    for name in ("workspace-name", "resource-group", "subscription-id", "compute-target", "environment-version"):
+    for name in ("workspace-name", "resource-group", "subscription-id", "compute-target", "cpu-cores"):
         assert f"note: --{name} is ignored" in outcome.err
 
 
