@@ -8,9 +8,11 @@ from dataclasses import asdict
 from pathlib import PurePosixPath
 from typing import Any
 
+from packaging.version import InvalidVersion, Version
+
 from edgepack.errors import InputError
 from edgepack.model_serving import MODEL_MODULE, Serving, onnx_serving
-from edgepack.models.mlflow import REQUIREMENTS, MlflowModel, parse_mlmodel
+from edgepack.models.mlflow import MlflowModel, parse_mlmodel
 from edgepack.models.mlflow_signature import MlflowSignature
 from edgepack.models.record import ModelFile, ModelRecord
 from edgepack.models.registry import ModelRegistry
@@ -19,6 +21,10 @@ from edgepack.resolve.packages_file import parse_packages_file
 
 _MLFLOW = ("mlflow", "mlflow-skinny", "mlflow-tracing")
 _ONNX = ("onnx", "onnxruntime", "onnxruntime-gpu", "numpy")
+# Before, MLflow imports what Python and setuptools have no more; a later one loads the folders of all before it.
+_FIRST_THAT_STARTS = Version("2.16.dev0")
+_FOR_OLDER = ">=2.22,<3"
+_FIRST_WITH_PANDAS_3 = Version("3.16.dev0")
 
 
 def mlflow_serving(model: ModelRecord, description: ModelFile, registry: ModelRegistry) -> Serving:
@@ -32,15 +38,14 @@ def mlflow_serving(model: ModelRecord, description: ModelFile, registry: ModelRe
     files = {str(path.relative_to(root)): file for path, file in paths.items() if path.is_relative_to(root)}
     where = f"model {model.id}, {description.path}"
     content = parse_mlmodel(registry.file_path(description).read_text(encoding="utf-8", errors="replace"), where)
-    requests, source = _packages(files, registry, f"model {model.id}, {root}")
+    requests, source = _packages(content, files, registry, f"model {model.id}, {root}")
     sklearn = content.flavors.get("sklearn")
     if "onnx" in content.flavors:
         plain = onnx_serving(source)
         return Serving(plain.module, joined(plain.requests, without(requests, (*_MLFLOW, *_ONNX))), source)
     if sklearn is not None and not sklearn.get("code"):
         return _sklearn(content, sklearn, root, files, without(requests, _MLFLOW), source, where)
-    version = specifier_of(requests, "mlflow") or (f"=={content.version}" if content.version else "")
-    library = with_requirements(without(requests, _MLFLOW), [f"mlflow-skinny{version}", "pandas", "numpy"])
+    library = with_requirements(without(requests, _MLFLOW), _library(requests, content.version))
     told = {"loader": "pyfunc", "path": str(root), **_told(content.signature)}
     return Serving(MODEL_MODULE, library, source, told)
 
@@ -74,6 +79,28 @@ def _sklearn(
     return Serving(MODEL_MODULE, with_requirements(requests, more), source, told)
 
 
+def _library(requests: PackageRequests, written_by: str | None) -> list[str]:
+    """mlflow-skinny as the folder asks for MLflow, else in the version that wrote it, if it starts; a folder that names
+    none is of MLflow 1. numpy and pandas as the whole library bounds them, where the folder does not ask for them.
+    """
+    asked = specifier_of(requests, "mlflow") or specifier_of(requests, "mlflow-skinny") or f"=={written_by or 1}"
+    version = _version(asked.removeprefix("==").removesuffix(".*"))
+    bounds = {"numpy": "", "pandas": ""}
+    if version is not None and version < _FIRST_THAT_STARTS:
+        asked, bounds = _FOR_OLDER, {"numpy": "<2", "pandas": "<3"}
+    elif version is not None and version < _FIRST_WITH_PANDAS_3:
+        bounds["pandas"] = "<3"
+    tables = [f"{name}{bound}" for name, bound in bounds.items() if specifier_of(requests, name) is None]
+    return [f"mlflow-skinny{asked}", *tables]
+
+
+def _version(text: str) -> Version | None:
+    try:
+        return Version(text)
+    except InvalidVersion:  # a range
+        return None
+
+
 def _told(signature: MlflowSignature) -> dict[str, Any]:
     """The signature as the agent reads it; what it has not is left out."""
     return {
@@ -84,15 +111,22 @@ def _told(signature: MlflowSignature) -> dict[str, Any]:
     }
 
 
-def _packages(files: Mapping[str, ModelFile], registry: ModelRegistry, folder: str) -> tuple[PackageRequests, str]:
-    """What the folder asks for, and the file that does, for messages."""
+def _packages(
+    content: MlflowModel, files: Mapping[str, ModelFile], registry: ModelRegistry, folder: str
+) -> tuple[PackageRequests, str]:
+    """What the folder asks for, and the file that does, for messages. The oldest folders ask for nothing."""
 
     def text_of(name: str) -> str:
         if name not in files:
             raise FileNotFoundError(name)
         return registry.file_path(files[name]).read_text(encoding="utf-8", errors="replace")
 
-    for name in REQUIREMENTS:
+    for name in content.environments:
         if name in files:
             return parse_packages_file(text_of(name), f"{folder}/{name}", text_of), f"{folder}/{name}"
+    if content.named_environment is not None:
+        raise InputError(
+            f"{folder}/MLmodel: names its packages in {content.named_environment}, which the model does not hold: "
+            "register the whole folder"
+        )
     return PackageRequests(), folder

@@ -12,20 +12,27 @@ from edgepack.models.mlflow_signature import MlflowSignature, parse_signature
 from edgepack.yaml_text import parse_yaml
 
 DESCRIPTION = "MLmodel"
-REQUIREMENTS = ("requirements.txt", "conda.yaml", "python_env.yaml")  # of the same packages, the plainest first
+_REQUIREMENTS = "requirements.txt"
+_ENVIRONMENTS = {"conda": "conda.yaml", "virtualenv": "python_env.yaml"}
 EXAMPLES = ("serving_input_example.json", "input_example.json")
 
 
 @dataclass(frozen=True, slots=True)
 class MlflowModel:
-    """What an `MLmodel` says."""
+    """What an `MLmodel` says.
+
+    `environments` are files of the folder that name the same packages, the plainest first; `named_environment` is the
+    one that the description insists on.
+    """
 
     flavors: Mapping[str, Mapping[str, Any]]
+    environments: tuple[str, ...] = (_REQUIREMENTS, *_ENVIRONMENTS.values())
+    named_environment: str | None = None
     signature: MlflowSignature = field(default_factory=MlflowSignature)
     version: str | None = None
     run_id: str | None = None
     example: str | None = None
-    example_orient: str | None = None
+    example_is_request: bool = False
     properties: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -51,13 +58,16 @@ def parse_mlmodel(text: str, where: str) -> MlflowModel:
     version, run_id = (_text(document.get(key)) for key in ("mlflow_version", "run_id"))
     main = next((name for name in flavors if name != "python_function"), "python_function")
     found = {"mlflow.flavor": main, "mlflow.version": version, "mlflow.run_id": run_id}
+    named = _environments(flavors.get("python_function", {}).get("env"))
     return MlflowModel(
         flavors,
+        (_REQUIREMENTS, *(_ENVIRONMENTS | named).values()),
+        next(iter(named.values()), None),
         signature,
         version,
         run_id,
         _text(example.get("artifact_path")),
-        _text(example.get("pandas_orient")),
+        example.get("format") == "tf-serving",
         {key: value for key, value in found.items() if value},
     )
 
@@ -70,6 +80,14 @@ def framework_of(model: MlflowModel) -> tuple[str | None, str | None]:
     if "onnx" in model.flavors:
         return "Onnx", _text(model.flavors["onnx"].get("onnx_version"))
     return "Custom", None
+
+
+def _environments(named: Any) -> dict[str, str]:
+    """Which files `env` names, by kind; up to MLflow 1, it is the name of a conda file, later a mapping, or absent."""
+    if isinstance(named, str):
+        return {"conda": named}
+    known = named.items() if isinstance(named, dict) else ()
+    return {kind: name for kind, name in known if kind in _ENVIRONMENTS and isinstance(name, str)}
 
 
 def _text(value: Any) -> str | None:

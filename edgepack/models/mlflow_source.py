@@ -107,7 +107,7 @@ def _sample(folder: Path, model: MlflowModel, temporary: Path) -> Path | None:
                 example = json.loads(path.read_text(encoding="utf-8"))
             except (ValueError, RecursionError):
                 continue
-            request = _request(example, model, is_request=name == EXAMPLES[0])
+            request = _request(example, model, is_request=name == EXAMPLES[0] or model.example_is_request)
             if request is None:
                 continue
             made = temporary / "sample-request.json"

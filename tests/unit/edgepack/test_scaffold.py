@@ -22,7 +22,7 @@ from edgepack.project import BuildOptions, Recipe, project_document, recipe_of
 from edgepack.scaffold import write_model_project, write_project
 from edgepack.served_model import served
 
-MLMODEL = "flavors: {python_function: {loader_module: x}}\nmlflow_version: 2.9.1\n"
+MLMODEL = "flavors: {python_function: {loader_module: x}}\nmlflow_version: 2.19.0\n"
 X, Y = np.array([[0.0], [1.0]]), [3, 4]
 
 
@@ -40,7 +40,7 @@ def sklearn_file(path: Path, x: Any = X) -> None:
 def mlflow_folder(path: Path) -> None:
     path.mkdir()
     (path / "MLmodel").write_text(MLMODEL)
-    (path / "requirements.txt").write_text("mlflow==2.9.1\nxgboost==2.1.0\n--extra-index-url https://example.com/\n")
+    (path / "requirements.txt").write_text("mlflow==2.19.0\nxgboost==2.1.0\n--extra-index-url https://example.com/\n")
 
 
 def some_file(path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_model_that_needs_no_script_gets_none(tmp_path: Path, name: str, model
     [
         ("double.onnx", {"onnxruntime>=1.20", "numpy>=1.26"}),
         ("iris.joblib", {f"scikit-learn=={sklearn.__version__}", "joblib", "numpy"}),
-        ("artifacts", {"mlflow-skinny==2.9.1", "xgboost==2.1.0", "pandas", "numpy"}),
+        ("artifacts", {"mlflow-skinny==2.19.0", "xgboost==2.1.0", "pandas<3", "numpy"}),
     ],
 )
 def test_a_script_where_one_is_asked_for_has_the_same_packages(tmp_path: Path, name: str, packages: set[str]) -> None:

@@ -21,7 +21,7 @@ from edgepack.served_model import served
 from tests.unit.edgepack.test_plan import RECIPE, model
 
 BARE = replace(RECIPE, script=None)
-MLMODEL = 'flavors: {flavors}\nsignature: {{inputs: \'[{{"name": "a", "type": "double"}}]\'}}\nmlflow_version: 2.9.1\n'
+MLMODEL = 'flavors: {flavors}\nsignature: {{inputs: \'[{{"name": "a", "type": "double"}}]\'}}\nmlflow_version: 2.19.0\n'
 
 
 def recipe_for(folder: Path, files: dict[str, str], framework: str | None = None) -> Recipe:
@@ -65,7 +65,7 @@ def test_what_cannot_be_served(tmp_path: Path, files: dict[str, str], said: str)
 
 def test_an_mlflow_folder_of_scikit_learn_needs_no_mlflow(tmp_path: Path) -> None:
     text = MLMODEL.format(flavors="{sklearn: {pickled_model: model.pkl, sklearn_version: 1.5.1}}")
-    files = {"MLmodel": text, "model.pkl": "", "requirements.txt": "mlflow==2.9.1\nscikit-learn==1.5.1\n"}
+    files = {"MLmodel": text, "model.pkl": "", "requirements.txt": "mlflow==2.19.0\nscikit-learn==1.5.1\n"}
     recipe = recipe_for(tmp_path, files)
     assert set(recipe.requests.requirements) == {"scikit-learn==1.5.1", "joblib", "numpy", "pandas"}
     told = json.loads(recipe.variables["EDGEPACK_SERVED_MODEL"])
@@ -79,7 +79,7 @@ def test_other_mlflow_folders_are_served_by_the_small_library(tmp_path: Path) ->
         "conda.yaml": "dependencies: []",
     }
     recipe = recipe_for(tmp_path, files)
-    assert "mlflow-skinny==2.9.1" in recipe.requests.requirements
+    assert "mlflow-skinny==2.19.0" in recipe.requests.requirements
     assert json.loads(recipe.variables["EDGEPACK_SERVED_MODEL"])["loader"] == "pyfunc"
 
 
@@ -133,13 +133,13 @@ def test_what_the_file_says_is_kept_when_it_is_registered(tmp_path: Path) -> Non
 
 
 def test_packages_of_an_environment_without_a_script_come_along(tmp_path: Path) -> None:
-    files = {"MLmodel": "flavors: {python_function: {}}\n", "conda.yaml": "dependencies: [{pip: [mlflow==2.9.1]}]"}
+    files = {"MLmodel": "flavors: {python_function: {}}\n", "conda.yaml": "dependencies: [{pip: [mlflow==2.19.0]}]"}
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     registry = ModelRegistry(tmp_path / "workspace")
     record = registry.register(RegisterRequest("m", tmp_path))
     asking = replace(BARE, requests=PackageRequests(("tabulate==0.9.0",)))
-    assert {"tabulate==0.9.0", "mlflow-skinny==2.9.1"} <= set(served(asking, [record], registry).requests.requirements)
+    assert {"tabulate==0.9.0", "mlflow-skinny==2.19.0"} <= set(served(asking, [record], registry).requests.requirements)
     assert served(BARE, [record], registry).environment_file == f"model m:1, {tmp_path.name}/conda.yaml"
 
 
