@@ -16,6 +16,7 @@ from edgepack.key_reading import FLAG, NUMBER, OBJECT, TEXT, KeyReading
 COLLECTION_KEYS = {"dataCollection": OBJECT, "data_collector": OBJECT, "modelDataCollection": OBJECT}
 _COLLECTOR = {"collections": OBJECT, "sampling_rate": NUMBER, "rolling_rate": TEXT, "request_logging": OBJECT}
 _ONE = {"enabled": (FLAG, TEXT), "data": OBJECT, "client_id": TEXT}
+_STORAGE = "AML_MODEL_DC_STORAGE_ENABLED"
 _BY_THE_AGENT = {"request", "response"}
 
 
@@ -23,7 +24,7 @@ def collection_variables(reading: KeyReading, found: Mapping[str, Any]) -> dict[
     """The variables that the members COLLECTION_KEYS of a deployment come to; problems go to `reading`."""
     variables: dict[str, str] = {}
     if reading.part(found, "dataCollection", {"storageEnabled": FLAG}).get("storageEnabled"):
-        variables["AML_MODEL_DC_STORAGE_ENABLED"] = "true"
+        variables[_STORAGE] = "true"
     both = "data_collector" in found and "modelDataCollection" in found
     reading.need(not both, "`data_collector` and `modelDataCollection` are the same: give one")
     key = "data_collector" if "data_collector" in found else "modelDataCollection"
@@ -44,6 +45,12 @@ def collection_variables(reading: KeyReading, found: Mapping[str, Any]) -> dict[
     if names - _BY_THE_AGENT:
         variables |= {"AZUREML_MDC_ENABLED": "true", "AZUREML_MDC_SAMPLE_RATE": percent}
     return variables
+
+
+def with_storage(variables: Mapping[str, str], is_on: bool) -> dict[str, str]:
+    """The variables with v1's data collection on or off, as `--collect-model-data` says."""
+    others = {name: value for name, value in variables.items() if name != _STORAGE}
+    return {**others, _STORAGE: "true"} if is_on else others
 
 
 def _is_enabled(reading: KeyReading, one: Any, place: str) -> bool:

@@ -5,6 +5,7 @@ All its flags are accepted; those that only make sense in the cloud are named as
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from edgepack.cli.service_options import (
 )
 from edgepack.cli.session import Session, pass_session
 from edgepack.cli.text import relative, text_of
-from edgepack.deployment_targets import IotDeployment
+from edgepack.data_collection import with_storage
+from edgepack.deployment_targets import IotDeployment, LocalDeployment
 from edgepack.errors import InputError
 from edgepack.services.record import AccessKeys
 
@@ -34,7 +36,7 @@ _IGNORED: tuple[tuple[str, ...], ...] = tuple(
         "|--runtime --rt|--cpu-cores --cc"
         "|--cpu-cores-limit --ccl|--memory-gb --gb|--memory-gb-limit --gbl|--gpu-cores --gc|--num-replicas --nr"
         "|--autoscale-enabled --as|--autoscale-min-replicas --mi|--autoscale-max-replicas --ma"
-        "|--autoscale-refresh-seconds --ar|--autoscale-target-utilization --at|--collect-model-data --md"
+        "|--autoscale-refresh-seconds --ar|--autoscale-target-utilization --at"
         "|--enable-app-insights --ai|--enable-gpu --eg|--cuda-version --cv|--extra-docker-file-steps --ds"
         "|--base-image --bi|--base-image-registry --ir|--location --lo|--namespace --nd|--ssl-enabled --se"
         "|--ssl-cert-pem-file --sp|--ssl-key-pem-file --sk|--ssl-cname --sc|--dns-name-label --dn|--vnet-name"
@@ -64,6 +66,7 @@ def _az_options(command: Command) -> Command:
 @click.option("--conda-file", "--cf", metavar="FILE", help="Without --ic: its packages.")
 @click.option("--source-directory", "--sd", metavar="DIR", help="Without --ic: the folder that both are in.")
 @click.option("--auth-enabled", "--ae", type=bool, help="true is --key.")
+@click.option("--collect-model-data", "--md", type=bool, help="Keep what ModelDataCollector collects; over --dc.")
 @click.option("--primary-key", "--kp", hidden=True)
 @click.option("--secondary-key", "--ks", hidden=True)
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="iot: where to write; dist.")
@@ -79,6 +82,7 @@ def deploy_command(
     conda_file: str | None,
     source_directory: str | None,
     auth_enabled: bool | None,
+    collect_model_data: bool | None,
     primary_key: str | None,
     secondary_key: str | None,
     output: Path | None,
@@ -105,6 +109,8 @@ def deploy_command(
         config = {key: value for key, value in inline.items() if value is not None}
     placed = with_environment(session, options.environment, config)
     deployment = read_deployment(options.deployment_config)
+    if collect_model_data is not None and isinstance(deployment, LocalDeployment | IotDeployment):
+        deployment = replace(deployment, variables=with_storage(deployment.variables, collect_model_data))
     if isinstance(deployment, IotDeployment):
         default = DeployOptions()
         for name in _OF_A_SERVICE:

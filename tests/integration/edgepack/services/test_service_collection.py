@@ -112,6 +112,17 @@ def test_what_the_agent_captures_is_kept(desk: Desk, run: Run, key: str) -> None
     assert collected(desk, "modeldata/**/*.csv") == [], "nobody has asked for these"
 
 
+def test_the_command_line_wins(desk: Desk, run: Run) -> None:
+    (desk.folder / "dc.yml").write_text('{"computeType": "local", "dataCollection": {"storageEnabled": true}}')
+    command = ("model", "deploy", "-n", "service", "-m", "tiny", "--ic", "ic.json", "--overwrite")
+    assert run(*command, "--collect-model-data", "true").code == 0
+    ask(run)
+    assert len(table(desk, "inputs")) == len(SENT)
+    assert run(*command, "--dc", "dc.yml", "--md", "false").code == 0
+    ask(run)
+    assert len(table(desk, "inputs")) == len(SENT)
+
+
 def test_nothing_is_kept_unless_asked(desk: Desk, run: Run) -> None:
     deploy(run, desk, dataCollection={"storageEnabled": False})
     ask(run)
