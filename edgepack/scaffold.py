@@ -69,8 +69,9 @@ def write_model_project(
 ) -> Scaffold:
     """Write a project for the model at `source` (a file, a folder, a name in a tracking server), and register it.
 
-    `workspace` None: in the project. A model that is served without a script gets one with `with_script`: a
-    starting point, which takes fewer forms of a request than the agent does, and checks less.
+    The model is called as the project is. `workspace` None: in the project. A model that is served without a script
+    gets one with `with_script`: a starting point, which takes fewer forms of a request than the agent does, and checks
+    less.
 
     Raises:
         InputError: `folder` exists and is not empty, or `source` is no model; nothing is left behind then.
@@ -86,7 +87,7 @@ def write_model_project(
                 undo.callback(registry.delete, record.name, record.version)
             serving = serving_of(record, registry)
             has_script = with_script or serving is None
-            values = {"name": name, "model": _as_yaml(record.name), "inference_config": _CONFIG if has_script else ""}
+            values = {"name": name, "model": name, "inference_config": _CONFIG if has_script else ""}
             _write(made / _TEMPLATED, _TEMPLATED, values)
             _write(made / ".gitignore", "gitignore", {})
             if has_script:

@@ -83,16 +83,16 @@ def recipe_in(folder: Path) -> Recipe:
 
 
 @pytest.mark.parametrize(
-    ("name", "model", "module"),
+    ("name", "module"),
     [
-        ("double.onnx", "double:1", "device_agent.onnx_script"),
-        ("iris.joblib", "iris:1", "device_agent.model_script"),
-        ("artifacts", "scorer:1", "device_agent.model_script"),
+        ("double.onnx", "device_agent.onnx_script"),
+        ("iris.joblib", "device_agent.model_script"),
+        ("artifacts", "device_agent.model_script"),
     ],
 )
-def test_a_model_that_needs_no_script_gets_none(tmp_path: Path, name: str, model: str, module: str) -> None:
+def test_a_model_that_needs_no_script_gets_none(tmp_path: Path, name: str, module: str) -> None:
     folder, found = made(tmp_path, name)
-    assert (found.model, found.has_script) == (model, False)
+    assert (found.model, found.has_script) == ("scorer:1", False)
     assert {path.name for path in folder.iterdir()} == {"edgepack.yaml", ".gitignore", ".edgepack"}
     assert recipe_in(folder).entry_module == module
 
@@ -137,7 +137,7 @@ def test_the_script_for_onnx_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_the_script_for_scikit_learn_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool) -> None:
     sklearn_file(tmp_path / "a 'b'.pkl", pd.DataFrame({"a": [0.0, 1.0]}) if named else X)
     found = write_model_project(tmp_path / "s", str(tmp_path / "a 'b'.pkl"), tmp_path / "workspace", with_script=True)
-    assert found.model == "a-b:1"
+    assert found.model == "s:1"
     registry = ModelRegistry(tmp_path / "workspace")
     assert score(tmp_path / "s", found.model, '{"data": [[9], [-9]]}', monkeypatch, registry) == [4, 3]
     if named:
@@ -167,7 +167,7 @@ def score(
 def test_the_framework_that_is_named_counts(tmp_path: Path) -> None:
     folder, found = made(tmp_path, "iris.joblib", framework="Custom")
     assert found.has_script
-    assert ModelRegistry(folder / ".edgepack").get("iris").framework == "Custom"
+    assert ModelRegistry(folder / ".edgepack").get("scorer").framework == "Custom"
 
 
 @pytest.mark.parametrize(
@@ -188,6 +188,67 @@ def test_what_cannot_be_served_leaves_nothing(tmp_path: Path, name: str, framewo
     assert {path.name for path in tmp_path.iterdir()} <= {name, "workspace"}
 
 
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 9\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (
+            {"README.md": "# Hello"},
+            r"README\.md: is a document, .* name the file of the model, or, if it is one, say so",
+        ),
+        ({"LICENSE": "MIT"}, "is a document"),
+        ({"Train.PY": "fit()"}, "is source code"),
+        ({"requirements.txt": "numpy"}, "is settings"),
+        ({"rows.csv": "1,2"}, "is data"),
+        ({".keep": "x"}, "is a hidden file"),
+        ({"model.onnx": ""}, "is empty, from which no project can be made: name the file of the model$"),
+        (
+            {"m/a.py": "x", "m/b.md": "x", "m/c.h5": ""},
+            r"is a folder without a model: a\.py is source code, b\.md is .*",
+        ),
+        ({f"m/{name}.py": "x" for name in "abcdefg"}, r"e\.py is source code and 2 more, from which"),
+        ({"model.pt": POINTER}, r"model\.pt: is a pointer of Git LFS, .* `git lfs pull`"),
+        ({"m/MLmodel": MLMODEL, "m/model.pkl": POINTER}, r"model\.pkl: is a pointer of Git LFS"),
+    ],
+)
+def test_what_is_no_model_is_refused(tmp_path: Path, files: dict[str, str], said: str) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    source = tmp_path / next(iter(files)).split("/")[0]
+    with pytest.raises(InputError, match=said):
+        write_model_project(tmp_path / "scorer", str(source), tmp_path / "workspace")
+    assert {path.name for path in tmp_path.iterdir()} <= {source.name, "workspace"}
+
+
+@pytest.mark.parametrize(
+    "name", ["model.h5", "net.keras", "net.pt", "net.tflite", "trees.txt", "trees.json", "weights"]
+)
+def test_what_may_be_a_model_gets_a_script(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    some_file(tmp_path / name)
+    found = write_model_project(tmp_path / "scorer", str(tmp_path / name), None)
+    answer = score(tmp_path / "scorer", found.model, "1", monkeypatch)
+    assert answer == {"model": 7, "received": 1}
+
+
+def test_what_is_said_to_be_a_model_is_one(tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text("a: 1")
+    found = write_model_project(tmp_path / "scorer", str(tmp_path / "rules.yaml"), None, framework="Custom")
+    assert (found.model, found.has_script) == ("scorer:1", True)
+    (tmp_path / "rules.yaml").write_text("")
+    with pytest.raises(InputError, match="is empty"):
+        write_model_project(tmp_path / "other", str(tmp_path / "rules.yaml"), None, framework="Custom")
+
+
+def test_files_beside_the_model_do_not_matter(tmp_path: Path) -> None:
+    some_folder(tmp_path / "model")
+    for name in ("README.md", "vocabulary.csv", "__init__.py"):
+        (tmp_path / "model" / name).touch()
+    assert write_model_project(tmp_path / "scorer", str(tmp_path / "model"), None).model == "scorer:1"
+
+
 def test_a_path_that_does_not_exist(tmp_path: Path) -> None:
     some_file(tmp_path / "weights.bin")
     with pytest.raises(InputError, match=r"did you mean .*weights\.bin"):
@@ -198,12 +259,12 @@ def test_a_path_that_does_not_exist(tmp_path: Path) -> None:
         write_model_project(tmp_path / "full", str(tmp_path / "weights.bin"), None)
 
 
-@pytest.mark.parametrize(("folder", "file"), [("2026", "1e5.bin"), ("no", "null.bin")])
-def test_names_that_yaml_takes_for_something_else(tmp_path: Path, folder: str, file: str) -> None:
-    some_file(tmp_path / file)
-    write_model_project(tmp_path / folder, str(tmp_path / file), None)
+@pytest.mark.parametrize("folder", ["2026", "no"])
+def test_names_that_yaml_takes_for_something_else(tmp_path: Path, folder: str) -> None:
+    some_file(tmp_path / "weights.bin")
+    write_model_project(tmp_path / folder, str(tmp_path / "weights.bin"), None)
     document = yaml.safe_load((tmp_path / folder / "edgepack.yaml").read_text())
-    assert (document["name"], document["models"]) == (f"module-{folder}", [file.removesuffix(".bin")])
+    assert (document["name"], document["models"]) == (f"module-{folder}", [f"module-{folder}"])
     write_project(tmp_path / "b" / folder, "blank", tmp_path / "workspace")
     assert yaml.safe_load((tmp_path / "b" / folder / "edgepack.yaml").read_text())["name"] == f"module-{folder}"
     assert list((tmp_path / "b").iterdir()) == [tmp_path / "b" / folder]

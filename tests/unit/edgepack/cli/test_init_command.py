@@ -27,13 +27,13 @@ def test_the_example_that_is_not_named_is_onnx(run: Run, tmp_path: Path) -> None
 def test_a_model_of_ones_own(run: Run, tmp_path: Path) -> None:
     outcome = run("init", "one", "--from-model", "a.onnx")
     assert outcome.code == 0
-    assert "one: edgepack.yaml\nregistered model a:1, served without a script (docs/models.md)\n" in outcome.out
+    assert "one: edgepack.yaml\nregistered model one:1, served without a script (docs/models.md)\n" in outcome.out
     outcome = run("--json", "--workspace", "w", "init", "two", "--from-model", "a.onnx", "--with-script")
     files = ["conda.yml", "edgepack.yaml", "score.py"]
-    assert outcome.document == {"folder": "two", "files": files, "model": "a:1", "script": True}
-    assert ModelRegistry(tmp_path / "w").get("a").framework == "Onnx"
+    assert outcome.document == {"folder": "two", "files": files, "model": "two:1", "script": True}
+    assert ModelRegistry(tmp_path / "w").get("two").framework == "Onnx"
     outcome = run("init", "three", "--from-model", "a.onnx", "--framework", "Custom")
-    assert "registered model a:1, served by score.py\n" in outcome.out
+    assert "registered model three:1, served by score.py\n" in outcome.out
 
 
 @pytest.mark.parametrize(
