@@ -113,6 +113,7 @@ def models_of(peer: Peer, folder: Path) -> dict[str, Registered]:
         "digits": Registered(["-p", str(digits), "--model-framework", "Onnx"], {"pixels": pixels.tolist()}, scored),
         "columns": Registered(["--from-mlflow", str(peer.folder / "columns")], *peer.answer("columns")),
         "trees": Registered(["--from-mlflow", str(peer.folder / "trees")], *peer.answer("trees")),
+        "old": Registered(["--from-mlflow", str(peer.folder / "old_trees")], *peer.answer("old_trees")),
     }
 
 

@@ -75,6 +75,7 @@ def save():
     mlflow.lightgbm.save_model(trees, FOLDER / "trees", signature=binary, input_example=TABLE.head(2))
     mlflow.sklearn.save_model(plain, FOLDER / "bare", pip_requirements=[])
     mlflow.lightgbm.save_model(trees, FOLDER / "bare_trees", pip_requirements=[])
+    save_as_mlflow_1("old_trees", trees)
     params = {"factor": 2.0, "n": 3, "names": ["a", "b"], "flag": True, "text": "x", "deep": {"x": 1}}
     save_python("params", Summing(), signature=infer_signature(TABLE, [1.0], params=params))
     save_python("cube", Summing(), signature=infer_signature(np.zeros((2, 2, 3), dtype="float32"), [1.0]))
@@ -82,6 +83,27 @@ def save():
     save_python("named", Named(), signature=infer_signature(arrays))
     save_python("hinted", Hinted(), input_example=["a"])
     save_python("unsigned", Series())
+
+
+def save_as_mlflow_1(name, trees):
+    """A folder with the keys and files of MLflow 1.10."""
+    (FOLDER / name).mkdir()
+    trees.booster_.save_model(FOLDER / name / "model.lgb")
+    function = {
+        "data": "model.lgb",
+        "env": "conda.yaml",
+        "loader_module": "mlflow.lightgbm",
+        "python_version": "3.11.2",
+    }
+    flavors = {"lightgbm": {"data": "model.lgb", "lgb_version": lightgbm.__version__}, "python_function": function}
+    (FOLDER / name / "MLmodel").write_text(json.dumps({"artifact_path": "model", "flavors": flavors}))
+    pip = ["mlflow", f"lightgbm=={lightgbm.__version__}"]
+    environment = {
+        "channels": ["defaults"],
+        "dependencies": ["python=3.11.2", "pip", {"pip": pip}],
+        "name": "mlflow-env",
+    }
+    (FOLDER / name / "conda.yaml").write_text(json.dumps(environment))
 
 
 def save_python(name, model, **options):
@@ -114,6 +136,7 @@ REQUESTS = {
     "deviating": BY_PLACE,
     "bare": [{"inputs": DATA}, SPLIT, MISSING, *UNFIT],
     "bare_trees": [{"inputs": DATA}, *UNFIT],
+    "old_trees": [{"inputs": DATA}, SPLIT],
     "params": [{**SPLIT, "params": params} for params in PARAMS],
     "cube": [
         {"inputs": CUBE},
