@@ -3,10 +3,12 @@
 As processes, and in a real engine (`--runner docker`).
 """
 
+import io
 import json
 import os
 import shutil
 import subprocess
+import tarfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -235,6 +237,32 @@ def test_a_reload_in_an_engine_has_the_folder_as_it_is_now(
         assert post(service["scoringUri"], "{}") == (200, [["more/deep/new.txt", "score.py"], None])
     desk.run("service", "delete", "boxed", "--image")
     assert {volume.name for volume in engine.volumes.list()} == volumes
+
+
+@pytest.mark.engine
+def test_what_a_container_collects_outlives_a_reload(
+    desk: Desk, engine: docker.DockerClient, engine_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", engine_url)
+    collection = {"collections": {"request": {"enabled": True}}}
+    (desk.folder / "dc.json").write_text(json.dumps({"computeType": "local", "data_collector": collection}))
+    files = ("--ic", "inferenceConfig.json", "--dc", "dc.json")
+    service = desk.run("service", "deploy", "-n", "boxed", "-m", register(desk), *files, "--runner", "docker")
+
+    def kept(container: str) -> list[Any]:
+        pieces, _ = engine.containers.get(container).get_archive("/var/lib/edgepack")
+        with tarfile.open(fileobj=io.BytesIO(b"".join(pieces))) as archive:
+            names = sorted(name for name in archive.getnames() if name.endswith(".jsonl"))
+            texts = [found.read() for name in names if (found := archive.extractfile(name))]
+        return sorted(json.loads(line)["request"]["text"] for text in texts for line in text.splitlines())
+
+    assert post(service["scoringUri"], GOOD)[0] == 200
+    wait_until(lambda: kept(service["container"]) == [json.loads(GOOD)["text"]], "the first request is kept")
+    again = desk.run("service", "reload", "boxed")
+    assert post(again["scoringUri"], BAD)[0] == 200
+    both = sorted(json.loads(text)["text"] for text in (GOOD, BAD))
+    wait_until(lambda: kept(again["container"]) == both, "both are there")
+    desk.run("service", "delete", "boxed", "--image")
 
 
 @pytest.mark.engine
