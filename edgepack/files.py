@@ -4,6 +4,7 @@ A reader therefore sees either the old content or the new one, also after a powe
 keeps (registry, cache, locks, output) is written through this module.
 """
 
+import contextlib
 import errno
 import fcntl
 import hashlib
@@ -124,6 +125,24 @@ def copy_or_link(source: Path, target: Path) -> None:
             shutil.copyfileobj(reader, writer.stream, CHUNK_BYTES)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a file or folder, whatever it is, also folders that a script has made read-only."""
+
+    def again(_call: object, name: str, _error: object) -> None:
+        with contextlib.suppress(OSError):
+            os.chmod(Path(name).parent, 0o700)  # noqa: PTH101 - of a name that rmtree gives
+            os.unlink(name)  # noqa: PTH108 - the same
+
+    if path.is_dir() and not path.is_symlink():
+        for _ in range(2):
+            shutil.rmtree(path, onerror=again)
+            if not path.exists():
+                return
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -51,6 +51,7 @@ COMMANDS = {
     "load": ("edgepack.cli.image", "Load one platform of a built image into a Docker engine."),
     "route": ("edgepack.cli.route", "Check routes of edgeHub, and try them on a message."),
     "drift": ("edgepack.cli.drift", "Compare the data a model gets with what it was made for."),
+    "cache": ("edgepack.cli.cache", "Look at what the workspace keeps for later, and remove it."),
     "doctor": ("edgepack.cli.doctor", "Look at what works on this machine, and what to do about the rest."),
 }
 

@@ -37,10 +37,13 @@ def unpack_image(layout: Path, content: PlatformContent, folder: Path) -> Path:
 def unpack_layers(layout: Path, layers: Iterable[Descriptor], target: Path) -> bool:
     """Unpack some layers, lowest first, as `target`, unless that is there; whether it was unpacked now.
 
+    The time of an old `target` becomes now: it is in use (see `edgepack.cache`).
+
     Raises:
         As `unpack_image`.
     """
     if target.is_dir():
+        os.utime(target)
         return False
     folder = target.parent
     folder.mkdir(parents=True, exist_ok=True)

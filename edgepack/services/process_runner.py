@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgepack.base.root import APP_ROOT, HOME
 from edgepack.errors import RemoteError
-from edgepack.files import write_file
+from edgepack.files import remove_tree, write_file
 from edgepack.host_image import UnpackedImage, unpack_beside
 from edgepack.services import keeper
 from edgepack.services.access import key_lines
@@ -36,7 +36,7 @@ from edgepack.services.process_identity import (
 )
 from edgepack.services.record import AccessKeys
 from edgepack.services.runner import Life, Sight
-from edgepack.services.store import KEYS, remove_tree
+from edgepack.services.store import KEYS
 
 if TYPE_CHECKING:
     from edgepack.script_folder import Script

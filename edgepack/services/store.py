@@ -13,13 +13,12 @@ releases when the command is killed.
 import contextlib
 import fcntl
 import os
-import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edgepack.errors import DamagedDataError, InputError
-from edgepack.files import write_file
+from edgepack.files import remove_tree, write_file
 from edgepack.models.naming import nearest
 from edgepack.services.access import key_lines
 from edgepack.services.record import AccessKeys, name_problems
@@ -162,24 +161,6 @@ class ServiceStore:
 
     def _lock_path(self, name: str) -> Path:
         return self.folder / f".{name}.lock"
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a file or folder, whatever it is, also folders that a script has made read-only."""
-
-    def again(_call: object, name: str, _error: object) -> None:
-        with contextlib.suppress(OSError):
-            os.chmod(Path(name).parent, 0o700)  # noqa: PTH101 - of a name that rmtree gives
-            os.unlink(name)  # noqa: PTH108 - the same
-
-    if path.is_dir() and not path.is_symlink():
-        for _ in range(2):
-            shutil.rmtree(path, onerror=again)
-            if not path.exists():
-                return
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _lock(descriptor: int, on_wait: Callable[[], None]) -> None:

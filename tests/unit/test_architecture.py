@@ -63,7 +63,7 @@ LAYERS = (
     ("edgepack.engine_images", "edgepack.trial"),
     # verbs: they never import each other
     ("edgepack.build", "edgepack.engine", "edgepack.scaffold", "edgepack.push", "edgepack.pull", "edgepack.sign"),
-    ("edgepack.docker_build", "edgepack.smoke_test", "edgepack.doctor"),
+    ("edgepack.docker_build", "edgepack.smoke_test", "edgepack.doctor", "edgepack.cache"),
     ("edgepack.deploy", "edgepack.deploy_progress"),
     # local services: values and logic, the verbs (which build), the command line
     ("edgepack.services", "edgepack.edge_assembly"),
@@ -83,6 +83,7 @@ VERBS = (
     "edgepack.docker_build",
     "edgepack.smoke_test",
     "edgepack.doctor",
+    "edgepack.cache",
 )
 PURE = (
     "edgepack.oci.difference",

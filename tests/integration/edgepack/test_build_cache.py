@@ -14,6 +14,7 @@ import pytest
 import device_agent
 from edgepack.assembly import read_assembly
 from edgepack.build import BuildSettings, build
+from edgepack.cache import prune_cache
 from edgepack.files import hash_file
 from edgepack.oci.validate import verify_layout
 from edgepack.project import BuildOptions
@@ -91,6 +92,14 @@ def flip(path: Path, chance: random.Random) -> None:
     path.write_bytes(content)
     path.chmod(mode & 0o777)
     os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+
+
+def test_an_empty_cache_gives_the_same_image(here: Here) -> None:
+    digest, documents = here.build(), here.documents()
+    sizes = [thing.size_bytes for thing in prune_cache(here.folder / ".edgepack", 0)]
+    assert sum(sizes) > 100_000
+    assert verify_layout(here.folder / "dist/image").index.digest == digest
+    assert (here.build(), here.documents()) == (digest, documents)
 
 
 def test_a_bit_flipped_in_each_file_of_the_cache_in_turn(here: Here) -> None:

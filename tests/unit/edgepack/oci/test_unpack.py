@@ -1,6 +1,7 @@
 """Layers as others make them, unpacked: links to lower layers, the root's own entry, names that mean other places."""
 
 import io
+import os
 import tarfile
 from pathlib import Path
 
@@ -66,3 +67,10 @@ def test_what_lies_outside_or_is_not_there_is_refused(tmp_path: Path, layer: lis
     assert not (tmp_path / "roots" / "one").exists()
     assert outside.stat().st_nlink == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["layout", "outside", "roots"]
+
+
+def test_what_is_found_there_is_marked_as_used(tmp_path: Path) -> None:
+    root = unpacked(tmp_path, [(FILE, "a", "1")])
+    os.utime(root, (1e9, 1e9))
+    assert unpacked(tmp_path, [(FILE, "a", "1")]) == root
+    assert root.stat().st_mtime > 1.5e9
