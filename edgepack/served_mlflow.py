@@ -59,7 +59,9 @@ def _sklearn(
     source: str,
     where: str,
 ) -> Serving:
-    path = str(flavor.get("pickled_model"))
+    path = flavor.get("pickled_model")
+    if not isinstance(path, str):
+        raise InputError(f"{where}: its flavor sklearn names no file, which must stand under `pickled_model`")
     if path not in files:
         raise InputError(f"{where}: names the file {path}, which the model does not hold: register the whole folder")
     is_skops = flavor.get("serialization_format") == "skops"

@@ -99,6 +99,11 @@ def test_a_named_file_that_is_missing(tmp_path: Path) -> None:
         recipe_for(tmp_path, {"MLmodel": MLMODEL.format(flavors="{sklearn: {pickled_model: model.pkl}}")})
 
 
+def test_a_flavor_that_names_no_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="MLmodel: its flavor sklearn names no file, which must stand under"):
+        recipe_for(tmp_path, {"MLmodel": MLMODEL.format(flavors="{sklearn: {sklearn_version: 1.5.1}}")})
+
+
 @pytest.mark.parametrize("flavor", ["lightgbm", "xgboost"])
 def test_params_tensors_and_method_are_told(tmp_path: Path, flavor: str) -> None:
     inputs = [{"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, 2]}}]
