@@ -29,6 +29,8 @@ _MACHINE_ERRORS = {
     errno.EIO,
 }
 
+_BEFORE_THE_COMMAND = ("-q", "--quiet", "-v", "--verbose", "--workspace")
+
 # command: (module, one line of help)
 COMMANDS = {
     "init": ("edgepack.cli.init", "Write a project that builds and runs as it is."),
@@ -82,6 +84,8 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         code = cli.main(given, standalone_mode=False, prog_name="edgepack")
     except click.ClickException as error:
+        if isinstance(error, click.NoSuchOption) and error.option_name in _BEFORE_THE_COMMAND:
+            error.message += f" It stands before the command: edgepack {error.option_name} COMMAND."
         error.show()
         sys.exit(2)
     except click.Abort:
