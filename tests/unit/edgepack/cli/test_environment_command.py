@@ -47,6 +47,15 @@ def test_what_is_edited_in_a_folder_is_registered(run: Run, tmp_path: Path) -> N
     assert Environment.get(Workspace(), "myenv").version == "2"
 
 
+def test_flags_of_azure_are_named_as_ignored(run: Run) -> None:
+    outcome = run("environment", "list", "-w", "ws", "--resource-group", "group")
+    assert outcome.code == 0
+    assert outcome.err.splitlines() == [
+        "note: --workspace-name is ignored: environments are kept on this machine",
+        "note: --resource-group is ignored: environments are kept on this machine",
+    ]
+
+
 def test_a_password_is_not_shown(run: Run) -> None:
     made = Environment("guarded")
     made.docker.base_image_registry.password = "very-secret"
