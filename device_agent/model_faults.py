@@ -14,6 +14,7 @@ _ESTIMATORS = frozenset({"sklearn", "lightgbm", "xgboost"})
 _COMPUTING = frozenset({"numpy", "scipy", "pandas", "joblib", "threadpoolctl"}) | sys.stdlib_module_names
 _CONVERSION = "sklearn.utils.validation"
 _NO_VALUES = "NotFittedError"  # a ValueError, too, about the model
+_LIKE_VALUES = "LightGBMError"  # no ValueError, but what it raises where the number of columns is another
 _MOST_LETTERS = 400
 
 
@@ -24,7 +25,7 @@ def refusal_of_input(error: Exception) -> str | None:
     if _library(raised_in) not in _ESTIMATORS or type(error).__name__ == _NO_VALUES:
         return None
     is_converting = _CONVERSION in modules and isinstance(error, TypeError | OverflowError)
-    if not isinstance(error, ValueError) and not is_converting:
+    if not isinstance(error, ValueError) and not is_converting and type(error).__name__ != _LIKE_VALUES:
         return None
     text = str(error)
     if "NaN" in text:  # pages of advice for who trains follow

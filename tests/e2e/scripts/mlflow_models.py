@@ -127,6 +127,7 @@ UNFIT = [
     {"instances": [[{}, 1, 2]]},
 ]
 UNFIT += [{"dataframe_split": {"columns": list("abc"), "data": [["x", 1, 2]]}}]
+UNFIT += [{"dataframe_records": [{"a": 1, "b": 2}]}, {"dataframe_records": [{"a": 1, "b": 2, "c": 3, "d": 4}]}]
 CUBE = [[[1.0, 2, 3], [4, 5, 6.5]]]
 REQUESTS = {
     "columns": BY_NAME,
