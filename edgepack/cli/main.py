@@ -84,9 +84,9 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         code = cli.main(given, standalone_mode=False, prog_name="edgepack")
     except click.ClickException as error:
-        if isinstance(error, click.NoSuchOption) and error.option_name in _BEFORE_THE_COMMAND:
-            error.message += f" It stands before the command: edgepack {error.option_name} COMMAND."
         error.show()
+        if isinstance(error, click.NoSuchOption) and error.option_name in _BEFORE_THE_COMMAND:
+            click.echo(f"It stands before the command: edgepack {error.option_name} COMMAND.", err=True)
         sys.exit(2)
     except click.Abort:
         click.echo("interrupted", err=True)

@@ -28,6 +28,7 @@ from installer.sources import WheelFile
 from installer.utils import Scheme, construct_record_file, fix_shebang
 
 from edgepack.errors import DamagedDataError
+from edgepack.files import CHUNK_BYTES
 from edgepack.layers.entry import Entry, FileEntry, ZipMember, is_plain_path
 
 PREFIX = "usr/local"
@@ -117,11 +118,15 @@ class _EntryDestination(WheelDestination):
             with fix_shebang(stream, self._interpreter) as fixed:
                 return self._add(scheme, name, fixed.read(), executable=True)
         executable = is_executable or bool(_SHARED_OBJECT.search(name))
-        content = stream.read()
-        if len(content) >= _LARGE_BYTES and isinstance(stream, zipfile.ZipExtFile):
-            member = ZipMember(self._wheel, stream.name, len(content))
-            return self._add(scheme, name, content, executable=executable, kept_in=member)
-        return self._add(scheme, name, content, executable=executable)
+        content = stream.read(_LARGE_BYTES)
+        if len(content) < _LARGE_BYTES or not isinstance(stream, zipfile.ZipExtFile):
+            return self._add(scheme, name, content + stream.read(), executable=executable)
+        digest, size = hashlib.sha256(content), len(content)
+        while piece := stream.read(CHUNK_BYTES):
+            digest.update(piece)
+            size += len(piece)
+        self._keep(scheme, name, ZipMember(self._wheel, stream.name, size), executable=executable)
+        return _record(name, digest.digest(), size)
 
     def finalize_installation(
         self, scheme: str, record_file_path: str, records: Iterable[tuple[Scheme, RecordEntry]]
@@ -135,12 +140,16 @@ class _EntryDestination(WheelDestination):
         with construct_record_file(records, prefix) as stream:
             self._add(scheme, record_file_path, stream.read(), executable=False)
 
-    def _add(
-        self, scheme: str, path: str, content: bytes, *, executable: bool, kept_in: ZipMember | None = None
-    ) -> RecordEntry:
+    def _add(self, scheme: str, path: str, content: bytes, *, executable: bool) -> RecordEntry:
+        self._keep(scheme, path, content, executable=executable)
+        return _record(path, hashlib.sha256(content).digest(), len(content))
+
+    def _keep(self, scheme: str, path: str, content: bytes | ZipMember, *, executable: bool) -> None:
         full = f"{self._folders[scheme]}/{path}"
         if not is_plain_path(full):
             raise ValueError(f"its file {path!r} does not lie in the folder it is meant for")
-        self.entries[full] = FileEntry(full, kept_in or content, executable)
-        digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
-        return RecordEntry(path, Hash("sha256", digest), len(content))
+        self.entries[full] = FileEntry(full, content, executable)
+
+
+def _record(path: str, digest: bytes, size_bytes: int) -> RecordEntry:
+    return RecordEntry(path, Hash("sha256", base64.urlsafe_b64encode(digest).decode().rstrip("=")), size_bytes)

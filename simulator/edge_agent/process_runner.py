@@ -1,7 +1,8 @@
 """Runs modules as processes of this machine: no root, no Docker. The default.
 
 The image that the deployment names by digest is looked for among the layouts at hand, unpacked once (below the cache
-folder; what it has in common with other images once for all) and started as `edgepack.host_image` says. What differs from a container:
+folder; what it has in common with other images once for all) and started as `edgepack.host_image` says. What differs
+from a container:
 
 - Every volume and bind of createOptions, and every volume of the image, is a folder below `folder`/volumes; variables
   that name a place in one are moved there, and the agent's buffer and home are in the one at /var/lib/edgepack.

@@ -4,6 +4,7 @@ import base64
 import csv
 import hashlib
 import io
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -119,6 +120,20 @@ def test_large_files_stay_in_the_archive_until_they_are_needed(tmp_path: Path) -
     assert isinstance(entry.content, ZipMember)
     assert entry.size_bytes == len(large)
     assert content_of(entry) == large
+
+
+def test_a_large_file_is_never_whole_in_memory(tmp_path: Path) -> None:
+    path = tmp_path / "large-1.0-py3-none-any.whl"
+    path.write_bytes(FakeWheel("large", files={"large/weights": bytes(64 << 20)}).build())
+    tracemalloc.start()
+    try:
+        (weights,) = (entry for entry in wheel_entries(path, SITE, "python3") if entry.path.endswith("weights"))
+        with (tmp_path / "layer").open("wb") as file:
+            write_layer([weights], file, "layer")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 64 << 20
 
 
 GOOD = WHEEL.build()
