@@ -10,7 +10,10 @@ import os
 import platform
 import re
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import compress
+from operator import not_
 from pathlib import Path
 
 from edgepack.base.root import APP_ROOT
@@ -68,7 +71,7 @@ def unpack_beside(layout: Path, shared: Path, own: Path) -> UnpackedImage:
 
     What is below `shared` is unpacked once for all images that have the same base, packages and agent. So images that
     differ in models and script alone cost little, and the files that a script sees beside itself are its own. An image
-    of another builder, which does not say which layers are models and script, is below `shared` as a whole.
+    with layers of another builder above models or script, or with neither, is below `shared` as a whole.
 
     Raises:
         As `unpack_for_host`.
@@ -76,16 +79,18 @@ def unpack_beside(layout: Path, shared: Path, own: Path) -> UnpackedImage:
     target, shared, own = host_platform(), shared.resolve(), own.resolve()
     content = choose_platform(layout, str(target))
     kinds = [layer["kind"] for layer in content.document()["layers"]]
-    pairs = list(zip(content.layers, kinds, strict=True))
-    below = [layer for layer, kind in pairs if kind not in _OF_THE_APPLICATION]
-    above = [layer for layer, kind in pairs if kind in _OF_THE_APPLICATION]
-    name = digest_of(encode_document({"layers": [layer.digest for layer in below]})).removeprefix("sha256:")
-    with exclusive(shared / f".{name}.lock"):  # one unpacks, the others wait for it
-        unpack_layers(layout, below, shared / name)
-    if above:
-        unpack_layers(layout, above, own)
-    place = own if above else shared / name
-    return _unpacked(content, target, shared / name, place, shared / f"python-{name[:12]}")
+    first = next((number for number, kind in enumerate(kinds) if kind in _OF_THE_APPLICATION), len(kinds))
+    is_parted = first < len(kinds) and all(kinds[first:])
+    is_above = [is_parted and kind in _OF_THE_APPLICATION for kind in kinds]
+    below = list(compress(content.layers, map(not_, is_above)))
+    above = list(compress(content.layers, is_above))
+    root = shared / digest_of(encode_document({"layers": [layer.digest for layer in below]})).removeprefix("sha256:")
+    for place, layers in ((root, below), (own, above)):
+        # one unpacks, the others wait for it
+        with exclusive(shared / f".{place.name}.lock") if place.parent == shared else nullcontext():
+            if layers:
+                unpack_layers(layout, layers, place)
+    return _unpacked(content, target, root, own if is_parted else root, shared / f"python-{root.name[:12]}")
 
 
 def _unpacked(content: PlatformContent, target: Platform, root: Path, own: Path, starter: Path) -> UnpackedImage:

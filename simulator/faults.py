@@ -240,7 +240,8 @@ def _limit_files(pid: int, *, is_full: bool) -> bool:
 def _limit_process(pid: int, *, is_full: bool) -> bool:
     try:
         _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (mmap.PAGESIZE if is_full else hard, hard))
+        page = mmap.PAGESIZE if hard == resource.RLIM_INFINITY else min(mmap.PAGESIZE, hard)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (page if is_full else hard, hard))
     except (ProcessLookupError, PermissionError):
         return False
     return True

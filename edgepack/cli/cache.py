@@ -22,7 +22,7 @@ def cache_command() -> None:
 @cache_command.command("show")
 @pass_session
 def show_command(session: Session) -> None:
-    """Show how much there is of what."""
+    """Show how much there is of what; layers that an output folder has, too, take no room of their own."""
     from edgepack.cache import read_cache
 
     things = read_cache(session.workspace)
@@ -32,15 +32,15 @@ def show_command(session: Session) -> None:
 
 @cache_command.command("prune")
 @click.option(
-    "--unused-for", "days", metavar="DAYS", type=click.FloatRange(min=0), default=30.0, show_default=True,
+    "--unused-for", "days", metavar="DAYS", type=click.IntRange(min=0), default=30, show_default=True,
     help="Remove what was not used for so many days; 0: all but what services and simulations run from.",
 )  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Only tell what would be removed.")
 @pass_session
-def prune_command(session: Session, days: float, dry_run: bool) -> None:
-    """Remove what was not used for long. A build that needs it makes or fetches it again.
+def prune_command(session: Session, days: int, dry_run: bool) -> None:
+    """Remove what was not used for long. A build that needs it makes or fetches it again, unless it is --offline.
 
-    With few days, not while a build runs: it would fail, and have to be started again.
+    With 0 days, not while a build runs: it would fail, and have to be started again.
     """
     from edgepack.cache import prune_cache
 
@@ -48,7 +48,7 @@ def prune_command(session: Session, days: float, dry_run: bool) -> None:
     document = {"removed": not dry_run, **_document(gone)}
     told = "would be removed" if dry_run else "removed"
     if not gone:
-        session.result(document, f"nothing was unused for {days:g} days")
+        session.result(document, f"nothing was unused for {days} days")
         return
     session.result(document, "\n".join([f"{told}:", *_lines(document)]))
 

@@ -22,6 +22,7 @@ LEVEL = 6
 ZSTD_LEVEL = 9
 _HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # no time, no name, system unknown
 _PIECE_BYTES = 4 * 1024 * 1024  # of content; the bytes of large layers depend on it
+_MOST_THREADS = 8  # of one section: each has a piece in memory, and there may be as many sections as processors
 _STORED_BYTES = 65535  # the longest block
 _SAMPLES, _SAMPLE_BYTES = 16, 64 * 1024
 _WORTH_PACKING = 0.98
@@ -66,10 +67,10 @@ def section(target: Target, compression: Compression, *, stored: bool = False) -
 
 @contextmanager
 def _gzip_section(target: Target) -> Iterator[Write]:
-    """A member for every piece of the content; as many are compressed at a time as there are processors."""
+    """A member for every piece of the content; several are compressed at a time."""
     piece = bytearray()
     members: deque[Future[bytes]] = deque()
-    threads = os.cpu_count() or 1
+    threads = min(os.cpu_count() or 1, _MOST_THREADS)
 
     def write(content: bytes) -> None:
         nonlocal piece

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,21 +30,26 @@ class ShellImage:
         return f"{REPOSITORY}@{self.digest}"
 
 
-def shell_image(folder: Path, script: str, *, with_libraries: bool = True) -> ShellImage:
-    """Write a layout below `folder` whose image runs `script`; without libraries it cannot run as a process."""
+def shell_image(folder: Path, script: str, *, with_libraries: bool = True, above: Sequence[Entry] = ()) -> ShellImage:
+    """Write a layout below `folder` whose image runs `script`; without libraries it cannot run as a process.
+
+    `above` is what another builder has put on top.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     target = host_platform()
     system = [FolderEntry("var/lib/edgepack", owner=1000), *shell_entries(target, with_libraries=with_libraries)]
     cache = LayerCache(folder / "layers")
-    layers = (
+    layers = [
         _layer(cache, "base", "shell", system),
         _layer(cache, "script", "run.sh", [FileEntry("app/run.sh", script.encode())]),
-    )
+    ]
+    if above:
+        layers.append(_layer(cache, "", "COPY", list(above)))
     variables = {"PATH": "/usr/bin", "FROM_IMAGE": "yes", "OVERRIDDEN": "image", "EDGEPACK_HTTP": "0.0.0.0:5001"}
     entry_point = ("/usr/bin/sh", "run.sh")
     run = RunConfig("1000", "/app", entry_point, variables, ("5001/tcp",), ("/var/lib/edgepack",))
     layout = folder / "image"
-    index = ImageMaker(folder / "layers").write(layout, (assemble_image(target, layers, run),))
+    index = ImageMaker(folder / "layers").write(layout, (assemble_image(target, tuple(layers), run),))
     return ShellImage(layout, index.digest)
 
 

@@ -18,6 +18,7 @@ import uvloop
 
 from edgepack.errors import InputError
 from edgepack.host_image import unpack_for_host
+from edgepack.layers.entry import FileEntry
 from simulator.authority import Authority
 from simulator.clock import Clock
 from simulator.edge_agent.agent import EdgeAgent
@@ -241,6 +242,15 @@ def test_what_images_have_in_common_is_unpacked_once(tmp_path: Path) -> None:
             image.command, env=image.environment, cwd=image.working_folder, capture_output=True, check=True
         )
         assert ran.stdout.decode() == f"{name}\n"
+
+
+def test_layers_of_others_above_the_script_count(tmp_path: Path) -> None:
+    changed = [FileEntry("app/run.sh", b"echo changed")]
+    image = unpack_for_host(shell_image(tmp_path / "image", "echo ours", above=changed).layout, tmp_path / "roots")
+    ran = subprocess.run(
+        image.command, env=image.environment, cwd=image.working_folder, capture_output=True, check=True
+    )
+    assert ran.stdout == b"changed\n"
 
 
 SIMULATOR = """

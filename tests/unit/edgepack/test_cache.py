@@ -3,6 +3,7 @@
 import json
 import mmap
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def test_everything_is_counted_once(workspace: Path) -> None:
     assert {kind: sorted(sizes) for kind, sizes in found.items()} == {
         "layers": [10, 10, 1000, 1000],
         "downloads": [100, 100],
-        "unpacked images": [5000, 5000],
+        "unpacked images": [5010, 5010],
         "other": [10, 10, 10],
     }
 
@@ -112,6 +113,44 @@ def test_what_a_process_runs_from_stays(workspace: Path) -> None:
     assert not library.exists()
 
 
+def test_what_a_process_was_started_with_stays(workspace: Path) -> None:
+    root = workspace / "cache/roots" / OLD
+    with subprocess.Popen(["sleep", "60"], env={"AZUREML_APP_ROOT": f"{root}/var/azureml-app"}) as process:
+        prune_cache(workspace, 0)
+        process.kill()
+    assert root.exists()
+    prune_cache(workspace, 0)
+    assert not root.exists()
+
+
+def test_what_comes_into_use_meanwhile_stays(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(_: object) -> None:
+        os.utime(workspace / "cache/roots" / OLD)
+
+    monkeypatch.setattr("edgepack.cache.remove_tree", start)  # another command, while the first things are removed
+    assert OLD not in [thing.path.name for thing in prune_cache(workspace, 30 * DAY_S)]
+    assert (workspace / "cache/roots" / OLD / "usr/lib/libm.so").exists()
+
+
+def test_a_prune_that_was_killed_is_in_nobody_s_way(workspace: Path) -> None:
+    put(workspace / f"cache/roots/.{OLD}.gone/usr/lib/libm.so", days=0)
+    prune_cache(workspace, 30 * DAY_S)
+    assert not [path for path in files(workspace) if OLD in path and not path.endswith(".lock")]
+
+
+def test_a_layer_that_an_output_has_too_frees_nothing(workspace: Path) -> None:
+    os.link(workspace / "cache/blobs/old", workspace / "blob")
+    assert [
+        thing.size_bytes for thing in read_cache(workspace) if thing.path.name == "old" and thing.kind == "layers"
+    ] == [0]
+
+
+def test_a_download_under_way_stays(workspace: Path) -> None:
+    part = put(workspace / "cache/downloads/aa/aabb/.some.whl.part", days=0)
+    prune_cache(workspace, 0)
+    assert part.exists()
+
+
 def test_half_of_an_image_stays_for_a_day(workspace: Path) -> None:
     left, under_way = (
         put(workspace / f"cache/roots/.{name}.part/root/usr/x", days=days)
@@ -132,11 +171,11 @@ def test_the_commands(workspace: Path) -> None:
         "  other                  0.0 kB  3",
         "  downloads              0.2 kB  2",
         "  unpacked images       10.0 kB  2",
-        "  in all                12.2 kB",
+        "  in all                12.3 kB",
     ]
     assert edgepack("cache", "prune", "--dry-run").startswith("would be removed:\n")
     pruned = json.loads(edgepack("--json", "cache", "prune"))
-    assert (pruned["removed"], pruned["size_bytes"]) == (True, 6120)
-    assert pruned["kinds"]["unpacked images"] == {"size_bytes": 5000, "count": 1, "in_use": 0}
+    assert (pruned["removed"], pruned["size_bytes"]) == (True, 6130)
+    assert pruned["kinds"]["unpacked images"] == {"size_bytes": 5010, "count": 1, "in_use": 0}
     assert edgepack("cache", "prune") == "nothing was unused for 30 days\n"
     assert json.loads(edgepack("--json", "--workspace", str(workspace / "none"), "cache", "show"))["size_bytes"] == 0
