@@ -130,12 +130,16 @@ def package_requests(
     return replace(with_requirements(requests, more), notes=(*requests.notes, *([note] if more else [])))
 
 
+def first_with(name: str, folders: Sequence[Path], *, folder: bool) -> Path | None:
+    """The first of the folders that has a file, or a folder, of that name."""
+    return next((near for near in folders if ((near / name).is_dir() if folder else (near / name).is_file())), None)
+
+
 def _find(name: str, folders: Sequence[Path], what: str, *, folder: bool) -> Path:
-    candidates = list(dict.fromkeys((near / name).absolute() for near in folders))
-    for path in candidates:
-        if path.is_dir() if folder else path.is_file():
-            return path
-    looked = " and ".join(str(path) for path in candidates)
+    near = first_with(name, folders, folder=folder)
+    if near is not None:
+        return (near / name).absolute()
+    looked = " and ".join(dict.fromkeys(str((near / name).absolute()) for near in folders))
     raise InputError(f"{what} {name!r} is not there; looked for {'the folder' if folder else 'the file'} {looked}")
 
 

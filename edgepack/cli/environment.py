@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 _name = click.option("-n", "--name", required=True, help="The environment's name.")
 _version = click.option("-v", "--version", metavar="V", help="Default: the newest.")
 _folder = click.option(
-    "-d", "--directory", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Its folder."
+    "-d",
+    "--directory",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Its folder.",
 )
 _overwrite = click.option("--overwrite", is_flag=True, help="Into a folder that has files.")
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from edgepack.azureml.core.environment import Environment
     from edgepack.azureml.core.workspace import Workspace
 
-# What an environment stands in place of.
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+# What an environment stands in place of, and what goes with it unsaid: nearly every file has it, and it does nothing.
 _REPLACED = (
     "condaFile",
     "environment",
@@ -30,8 +31,8 @@ _REPLACED = (
     "cudaVersion",
     "extraDockerfileSteps",
     "extraDockerFileSteps",
-    "runtime",
 )
+_REPLACED_UNSAID = ("runtime",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class PlacedConfig:
 def environment_options(command: "Callable[..., Any]") -> "Callable[..., Any]":
     """The options; the command gets them as `environment_name`, `environment_version`, `environment_directory`."""
     for option in (
-        click.option("--environment-directory", "--ed", type=click.Path(path_type=Path), help="As -e, of a folder."),
+        click.option("--environment-directory", "--ed", type=_FOLDER, help="As -e, of a folder."),
         click.option("--environment-version", "--ev", metavar="V", help="Its version; default: the newest."),
         click.option("--environment-name", "-e", metavar="NAME", help="A registered environment, for that of --ic."),
     ):
@@ -94,10 +95,10 @@ def with_environment(
     from edgepack.azureml.core.inference_config import environment_document
 
     folder = _folder(config, document)
-    dropped = [key for key in _REPLACED if document.get(key) is not None and key != "runtime"]
+    dropped = [key for key in _REPLACED if document.get(key) is not None]
     named = f"{environment.name}:{environment.version}" if environment.version else environment.name
     session.say(f"environment {named}" + (f" in place of {', '.join(dropped)} of {config}" if dropped else ""))
-    kept = {key: value for key, value in document.items() if key not in _REPLACED}
+    kept = {key: value for key, value in document.items() if key not in _REPLACED + _REPLACED_UNSAID}
     place = folder / (document.get("sourceDirectory") or "")
     return PlacedConfig({**kept, "environment": environment_document(environment, place)}, folder)
 
@@ -120,8 +121,8 @@ def told_as_input() -> "Iterator[None]":
         yield
     except AzureMLException as error:
         raise InputError(*error.message.replace("overwrite=True", "--overwrite").splitlines()) from error
-    except FileNotFoundError as error:
-        raise InputError(f"{error.filename}: there is no such file") from error
+    except (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
+        raise InputError(f"{error.filename}: {error.strerror}") from error
 
 
 def _environment(session: Session, choice: EnvironmentChoice) -> "Environment":
@@ -144,9 +145,11 @@ def _document(config: Path | Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _folder(config: Path | Mapping[str, Any], document: Mapping[str, Any]) -> Path:
     """Where the document's paths start: the folder of its file; the current one, if the script is only there."""
+    from edgepack.script_folder import first_with
+
     here = Path.cwd()
     if not isinstance(config, Path):
         return here
-    folder = config.resolve().parent
-    first = document.get("sourceDirectory") or document.get("entryScript") or ""
-    return here if (here / first).exists() and not (folder / first).exists() else folder
+    folders, source = (config.resolve().parent, here), document.get("sourceDirectory")
+    name = source or document.get("entryScript") or ""
+    return first_with(name, folders, folder=bool(source)) or folders[0]

@@ -97,8 +97,10 @@ class Environment:
 
         Raises:
             FileNotFoundError: there is no such file.
+            UserErrorException: it is not text.
         """
-        lines = [line.partition(" #")[0].strip() for line in Path(file_path).read_text(encoding="utf-8").splitlines()]
+        text = environment_store.text_of(Path(file_path))
+        lines = [line.partition(" #")[0].strip() for line in text.splitlines()]
         packages = CondaDependencies.create(
             pip_packages=[], conda_packages=[f"pip={pip_version}" if pip_version else "pip"]
         )
@@ -129,21 +131,28 @@ class Environment:
     def load_from_directory(path: str) -> "Environment":
         """What `save_to_directory` wrote: a conda file and a `BaseDockerfile` there win over the document.
 
+        The conda file is `conda_dependencies.yml`, or else the one that the document names, if that is there.
+
         Raises:
             FileNotFoundError: there is none.
-            UserErrorException: it is damaged.
+            UserErrorException: it is damaged, or a file is not text.
         """
         folder = Path(path)
         file = folder / ENVIRONMENT_FILE
         made = read_environment(environment_store.json_document(file.read_bytes(), str(file)))
-        if (folder / CONDA_FILE).is_file():
-            made.python.conda_dependencies = CondaDependencies(str(folder / CONDA_FILE))
+        named = [folder / name for name in (CONDA_FILE, made.python.conda_dependencies_file) if name]
+        if conda := next((path for path in named if path.is_file()), None):
+            made.python.conda_dependencies = CondaDependencies(str(conda))
+            made.python.conda_dependencies_file = None
         if (folder / DOCKERFILE).is_file():
-            made.docker.base_dockerfile = (folder / DOCKERFILE).read_text(encoding="utf-8")
+            made.docker.base_dockerfile = environment_store.text_of(folder / DOCKERFILE)
         return made
 
     def save_to_directory(self, path: str, overwrite: bool = False) -> None:
         """Write the environment to a folder, to be edited: its conda file, its Dockerfile, and a document of the rest.
+
+        A folder that is overwritten has no document meanwhile: what a killed call leaves is no environment, not half
+        of the old one and half of the new one.
 
         Raises:
             UserErrorException: the folder has files, and `overwrite` is not given.
@@ -155,13 +164,14 @@ class Environment:
         del document["python"]["condaDependencies"], document["docker"]["baseDockerfile"]
         text = json.dumps(document, indent=4, ensure_ascii=False) + "\n"
         has_secret = bool(self.docker.base_image_registry.password)
-        write_file(folder / ENVIRONMENT_FILE, text.encode(), mode=0o600 if has_secret else 0o644)
-        for name in (CONDA_FILE, DOCKERFILE):
+        for name in (ENVIRONMENT_FILE, CONDA_FILE, DOCKERFILE):
             (folder / name).unlink(missing_ok=True)
-        if self.python.conda_dependencies is not None:
-            self.python.conda_dependencies.save_to_file(str(folder), CONDA_FILE)
+        python = self.python
+        if python.conda_dependencies is not None and not python.conda_dependencies_file:  # the file would win
+            python.conda_dependencies.save_to_file(str(folder), CONDA_FILE)
         if self.docker.base_dockerfile is not None:
             write_file(folder / DOCKERFILE, self.docker.base_dockerfile.encode())
+        write_file(folder / ENVIRONMENT_FILE, text.encode(), mode=0o600 if has_secret else 0o644)
 
     def register(self, workspace: Workspace) -> "Environment":
         """Keep the environment in the workspace; the same content again is the same version.

@@ -129,11 +129,13 @@ def spark_document(spark: SparkSection) -> dict[str, Any]:
 
 def read_python(document: Mapping[str, Any]) -> PythonSection:
     """The inverse of `python_document`; what is not there has its default."""
-    conda = _mapping(document, "condaDependencies")
+    conda, file = _mapping(document, "condaDependencies"), document.get("condaDependenciesFile")
+    if not isinstance(file, str | None):
+        raise UserErrorException(f"condaDependenciesFile must be the name of a file, not {file!r}")
     return PythonSection(
         bool(document.get("userManagedDependencies", False)),
         document.get("interpreterPath") or "python",
-        document.get("condaDependenciesFile"),
+        file,
         document.get("baseCondaEnvironment"),
         CondaDependencies(_underlying_structure=dict(conda)) if conda else None,
     )
@@ -153,7 +155,7 @@ def read_docker(document: Mapping[str, Any]) -> DockerSection:
         else None,
         bool(document.get("sharedVolumes", True)),
         document.get("shmSize", "2g"),
-        list(document.get("arguments") or ()),
+        _list(document, "arguments"),
         ContainerRegistry(registry.get("address"), registry.get("username"), registry.get("password")),
         DockerImagePlatform(platform.get("os", "Linux"), platform.get("architecture", "amd64")),
     )
@@ -162,8 +164,8 @@ def read_docker(document: Mapping[str, Any]) -> DockerSection:
 def read_spark(document: Mapping[str, Any]) -> SparkSection:
     """The inverse of `spark_document`."""
     return SparkSection(
-        list(document.get("repositories") or ()),
-        list(document.get("packages") or ()),
+        _list(document, "repositories"),
+        _list(document, "packages"),
         bool(document.get("precachePackages", True)),
     )
 
@@ -173,3 +175,10 @@ def _mapping(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     if value is not None and not isinstance(value, Mapping):
         raise UserErrorException(f"{key} must be a mapping, not {value!r}")
     return value or {}
+
+
+def _list(document: Mapping[str, Any], key: str) -> list[Any]:
+    value = document.get(key)
+    if value is not None and not isinstance(value, list):
+        raise UserErrorException(f"{key} must be a list, not {value!r}")
+    return list(value or ())

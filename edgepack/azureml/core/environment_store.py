@@ -66,6 +66,18 @@ def names(workspace: Path) -> list[str]:
     return sorted({path.parent.name for path in (workspace / "environments").glob("*/*.json")})
 
 
+def text_of(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        UserErrorException: it is none.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserErrorException(f"{path}: not text in UTF-8") from error
+
+
 def json_document(content: bytes, where: str) -> dict[str, Any]:
     """A mapping in JSON.
 

@@ -92,6 +92,17 @@ def test_a_folder_that_is_not_registered(desk: Desk, run: Run) -> None:
     assert run("--json", "service", "run", "service", "-d", "{}").document == "one"
 
 
+def test_a_conda_file_that_the_document_of_a_folder_names(desk: Desk, run: Run) -> None:
+    """It lies in the folder of the environment, not in that of the script."""
+    Environment.get(Workspace(), "myenv", "1").save_to_directory("env")
+    Path("env/conda_dependencies.yml").rename("env/own.yml")
+    document = json.loads(Path("env/azureml_environment.json").read_text())
+    document["python"]["condaDependenciesFile"] = "own.yml"
+    Path("env/azureml_environment.json").write_text(json.dumps(document))
+    assert run("service", "deploy", "-n", "service", "--ic", "../ic.json", "--ed", "env").code == 0
+    assert packages(desk) == ["six==1.16.0"]
+
+
 def test_an_edge_deployment(desk: Desk) -> None:
     placed = with_environment(Session(desk.workspace), EnvironmentChoice("myenv"), Path("../ic.json"))
     iot = {"computeType": "iot", "amlModule": {"moduleName": "m"}, "routes": {}, "iotDeviceId": "d"}

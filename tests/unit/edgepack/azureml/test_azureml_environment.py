@@ -1,6 +1,8 @@
 """`Environment`: its document, its folder, its versions in the workspace."""
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,9 @@ import pytest
 from edgepack.azureml.core import Environment, Workspace
 from edgepack.azureml.core.environment import DockerBuildContext
 from edgepack.azureml.exceptions import UserErrorException
+
+NO_FILE = '{"name": "x", "python": {"condaDependenciesFile": 1}}'
+NO_LISTS = ('{"name": "x", "docker": {"arguments": 1}}', '{"name": "x", "spark": {"packages": "ab"}}')
 
 
 @pytest.fixture
@@ -105,6 +110,84 @@ def test_a_folder_as_v1_wrote_it(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["azureml_environment.json"]
 
 
+def test_a_conda_file_of_the_folder_that_the_document_names(workspace: Workspace) -> None:
+    """v1 read the file that a run configuration names beside it, too."""
+    folder = Path("folder")
+    folder.mkdir()
+    (folder / "own.yml").write_text("dependencies:\n- python=3.11\n- own\n")
+    document = {"name": "myenv", "python": {"condaDependenciesFile": "own.yml"}}
+    (folder / "azureml_environment.json").write_text(json.dumps(document))
+
+    def read() -> tuple[list[str], str | None]:
+        python = Environment.load_from_directory("folder").python
+        packages = python.conda_dependencies
+        return (packages.conda_packages if packages else []), python.conda_dependencies_file
+
+    assert read() == (["python=3.11", "own"], None)
+    (folder / "conda_dependencies.yml").write_text("dependencies:\n- python=3.11\n- edited\n")
+    assert read() == (["python=3.11", "edited"], None)
+    for name in ("own.yml", "conda_dependencies.yml"):
+        (folder / name).unlink()
+    assert read() == ([], "own.yml"), "it is looked for beside the script"
+
+    made = Environment("myenv")
+    made.python.conda_dependencies_file = "own.yml"
+    made.save_to_directory("folder", overwrite=True)
+    assert read() == ([], "own.yml"), "the packages of a new environment do not come in between"
+
+
+def test_a_folder_is_overwritten_wholly_or_is_none(workspace: Workspace) -> None:
+    old, new = Environment("old"), Environment("new")
+    old.docker.base_image, old.docker.base_dockerfile = None, "FROM old"
+    assert new.python.conda_dependencies is not None
+    new.python.conda_dependencies.add_pip_package("new")
+    allowed = (old.document(), new.document())
+    seen = []
+    for steps in range(20):
+        old.save_to_directory("folder", overwrite=True)
+        if not _killed_after(steps, new):
+            break
+        try:
+            found = Environment.load_from_directory("folder").document()
+        except FileNotFoundError:
+            seen.append("none")
+        else:
+            assert found in allowed
+            seen.append(found["name"])
+    assert set(seen) == {"old", "none"}
+    assert Environment.load_from_directory("folder").document() == new.document()
+
+
+def _killed_after(steps: int, environment: Environment) -> bool:
+    """Whether a process that overwrites the folder was ended at its change of a name there after so many."""
+    child = os.fork()
+    if not child:
+        done = 0
+
+        def end(event: str, _arguments: object) -> None:
+            nonlocal done
+            if event in ("os.remove", "os.rename", "os.link"):
+                if done == steps:
+                    os._exit(9)
+                done += 1
+
+        sys.addaudithook(end)
+        try:
+            environment.save_to_directory("folder", overwrite=True)
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+
+
+def test_what_is_no_text(workspace: Workspace) -> None:
+    Environment("myenv").save_to_directory("folder")
+    Path("folder/BaseDockerfile").write_bytes(b"FROM \xe4")
+    with pytest.raises(UserErrorException, match=r"folder/BaseDockerfile: not text in UTF-8"):
+        Environment.load_from_directory("folder")
+    with pytest.raises(UserErrorException, match=r"BaseDockerfile: not text in UTF-8"):
+        Environment.from_pip_requirements("x", "folder/BaseDockerfile")
+
+
 def test_versions_in_the_workspace(workspace: Workspace) -> None:
     made = Environment("myenv")
     assert made.register(workspace).version == "1"
@@ -175,7 +258,15 @@ def test_a_document_without_what_has_defaults(tmp_path: Path) -> None:
     assert (found.docker.base_image, found.docker.shm_size, found.python.interpreter_path) == (None, "2g", "python")
     (tmp_path / "azureml_environment.json").write_text('{"name": "old", "docker": []}')
     assert Environment.load_from_directory(str(tmp_path)).docker.base_image is not None
-    for text in ("{", "[]", "{}", '{"name": "x", "python": [1]}', '{"name": "x", "docker": {"platform": 1}}'):
+    for text in (
+        "{",
+        "[]",
+        "{}",
+        '{"name": "x", "python": [1]}',
+        '{"name": "x", "docker": {"platform": 1}}',
+        NO_FILE,
+        *NO_LISTS,
+    ):
         (tmp_path / "azureml_environment.json").write_text(text)
         with pytest.raises(UserErrorException):
             Environment.load_from_directory(str(tmp_path))

@@ -73,6 +73,31 @@ def test_what_is_not_there(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("two_versions")
+def test_what_is_no_folder_of_an_environment(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "env" / "BaseDockerfile").write_bytes(b"FROM \xe4")
+    deploy = ("service", "deploy", "-n", "scorer", "--ic", "ic.json", "--ed")
+    for arguments, part in (
+        (("environment", "register", "-d", "ic.json"), "Directory 'ic.json' is a file"),
+        (("environment", "scaffold", "-n", "x", "-d", "ic.json"), "Directory 'ic.json' is a file"),
+        (
+            ("environment", "scaffold", "-n", "x", "-d", "ic.json/env"),
+            "ic.json/env/azureml_environment.json: Not a directory",
+        ),
+        (
+            ("environment", "download", "-n", "myenv", "-d", "ic.json/env"),
+            "ic.json/env/azureml_environment.json: Not a directory",
+        ),
+        (("environment", "register", "-d", "env"), "env/BaseDockerfile: not text in UTF-8"),
+        ((*deploy, "ic.json"), "Directory 'ic.json' is a file"),
+        ((*deploy, "ic.json/env"), "ic.json/env/azureml_environment.json: Not a directory"),
+        ((*deploy, "env"), "env/BaseDockerfile: not text in UTF-8"),
+    ):
+        outcome = run(*arguments)
+        assert outcome.code == 2, outcome.err
+        assert part in outcome.err
+
+
+@pytest.mark.usefixtures("two_versions")
 @pytest.mark.parametrize("command", [("service", "deploy", "-n"), ("model", "deploy", "-n"), ("service", "update")])
 @pytest.mark.parametrize(
     ("arguments", "parts"),
