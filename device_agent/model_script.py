@@ -197,12 +197,18 @@ def _answer(request: FormRequest, loaded: _Loaded, data: Any, params: dict[str, 
     except BadInput:
         raise
     except Exception as error:
-        refusal = refusal_of_input(error)
+        refusal = refusal_of_input(error, fits=_fits(data, loaded))
         if refusal is None:
             raise
         is_null = "NaN" in refusal and _has_missing(data)
         said = "The model takes no null" if is_null else "The model does not take this input"
         raise BadInput(f"{said}: {refusal.rstrip('.')}.{_expected(loaded.model)}") from None
+
+
+def _fits(data: Any, loaded: _Loaded) -> bool:
+    """Whether the input has the columns that the signature names, or as many as the model itself knows of."""
+    width = len(loaded.columns) or getattr(loaded.model, "n_features_in_", None)
+    return width is not None and getattr(data, "shape", ())[1:] == (width,)
 
 
 def _expected(model: Any) -> str:

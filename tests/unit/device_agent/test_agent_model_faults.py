@@ -1,6 +1,8 @@
 """Whose fault a failed prediction is, by real estimators that are asked through the built-in server."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +10,12 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from joblib.externals.loky import get_reusable_executor
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.utils.validation import check_array
 
@@ -57,6 +60,14 @@ class Unlucky(Careful):
     def transform(self, x: Any) -> Any:
         """Fail."""
         raise ValueError("Input X contains NaN")
+
+
+class Narrow(Careful):
+    """One that loses a column."""
+
+    def transform(self, x: Any) -> Any:
+        """All but the first."""
+        return x[:, 1:]
 
 
 def halved(x: Any) -> Any:
@@ -116,6 +127,81 @@ def test_a_fault_of_the_models_own_code_is_a_failure(
     assert not isinstance(caught.value, BadInput)
 
 
+@contextmanager
+def running_in(backend: str) -> Iterator[None]:
+    """Whatever has n_jobs runs there; no process is left behind."""
+    with joblib.parallel_config(backend):
+        yield
+    if backend == "loky":
+        get_reusable_executor().shutdown(wait=True)
+
+
+def union_of(transformer: Any) -> Any:
+    """A model that runs the transformer with joblib."""
+    fitted = make_pipeline(make_union(Careful(), Careful(), n_jobs=2), LinearRegression())
+    with running_in("threading"):
+        fitted.fit(X, Y)
+    fitted.steps[0][1].transformer_list[0] = ("own", transformer)
+    return fitted
+
+
+class Quoting(Careful):
+    """One whose message looks as if scikit-learn had raised it."""
+
+    def transform(self, x: Any) -> Any:
+        """Fail."""
+        raise ValueError(f'tried:\n  File "{check_array.__code__.co_filename}", line 1, in check_array\n')
+
+
+class Nesting(Careful):
+    """One that runs another with joblib."""
+
+    def transform(self, x: Any) -> Any:
+        """As the other."""
+        return make_union(Unlucky(), Careful(), n_jobs=2).fit(X).transform(x)
+
+
+@pytest.mark.parametrize(
+    ("backend", "transformer", "said"),
+    [
+        ("loky", Unlucky(), "contains NaN"),
+        ("threading", Unlucky(), "contains NaN"),
+        ("threading", Broken(), "reshape"),
+        ("threading", FunctionTransformer(halved), "matmul"),
+        ("threading", Quoting(), "tried"),
+        ("threading", Nesting(), "contains NaN"),
+    ],
+)
+def test_a_fault_of_code_that_joblib_ran_is_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, transformer: Any, said: str
+) -> None:
+    serve(tmp_path, monkeypatch, union_of(transformer))
+    with running_in(backend), pytest.raises(ValueError, match=said) as caught:
+        model_script.run('{"data": [[1, 2]]}')
+    assert not isinstance(caught.value, BadInput)
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_what_the_estimator_refuses_in_joblib_is_the_callers_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
+    serve(tmp_path, monkeypatch, union_of(Careful()))
+    with running_in(backend), pytest.raises(BadInput, match="string to float: 'x'"):
+        model_script.run('{"data": [["x", 2]]}')
+
+
+@pytest.mark.parametrize("fitted_on", [X, NAMED], ids=["by place", "by name"])
+def test_columns_that_the_model_itself_loses_are_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fitted_on: Any
+) -> None:
+    fitted = make_pipeline(StandardScaler(), Careful(), LinearRegression()).fit(fitted_on, Y)
+    fitted.steps[1] = ("own", Narrow())
+    serve(tmp_path, monkeypatch, fitted)
+    with pytest.raises(ValueError, match="X has 1 features") as caught:
+        model_script.run('{"data": [[1, 2]]}')
+    assert not isinstance(caught.value, BadInput)
+
+
 def test_a_model_that_was_not_trained_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     serve(tmp_path, monkeypatch, LogisticRegression())
     with pytest.raises(ValueError, match="not fitted yet") as caught:
@@ -148,9 +234,43 @@ class Naming:
         return [list(table.columns)]
 
 
+WIDTH = (
+    "[23:24:13] /workspace/src/learner.cc:1289: Check failed: learner_model_param_.num_feature >= "
+    "p_fmat->Info().num_col_ (2 vs. 3) : Number of columns does not match number of features in booster.\nStack trace:"
+)
+DATA_WIDTH = "The number of features in data (3) is not the same as it was in training data (2).\nYou can set .."
+CATEGORY = "[1:2:3] /c.h:29: Found a category not in the training set for the 1th (0-based) column: `w`\nStack trace:"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "fits", "said"),
+    [
+        ("LightGBMError", DATA_WIDTH, False, DATA_WIDTH.partition("\n")[0]),
+        ("LightGBMError", DATA_WIDTH, True, None),
+        ("XGBoostError", WIDTH, False, WIDTH.partition("\n")[0]),
+        ("XGBoostError", WIDTH, True, None),
+        ("XGBoostError", CATEGORY, True, CATEGORY.partition("\n")[0]),
+        ("XGBoostError", "[1:2:3] /d.cc:1: Check failed: valid: Input data contains `inf` or", True, "contains `inf`"),
+        ("XGBoostError", "[1:2:3] /device.cu:1: Memory allocation error on worker 0: bad allocation", False, None),
+        ("XGBoostError", "[1:2:3] /gbtree.h:130: Check failed: end <= 2 (9 vs. 2) : Out of range for", False, None),
+        ("LightGBMError", "std::bad_alloc", False, None),
+        ("LightGBMError", "[CUDA] out of memory /src/cuda.cu 79", False, None),
+    ],
+)
+def test_errors_of_native_code_count_by_their_text(name: str, text: str, fits: bool, said: str | None) -> None:
+    """The texts are those of LightGBM 4.7 and XGBoost 3.2, which are not of this environment."""
+    package = "lightgbm.basic" if name == "LightGBMError" else "xgboost.core"
+    kind = type(name, (Exception if name == "LightGBMError" else ValueError,), {})
+    there: dict[str, Any] = {"__name__": package, "kind": kind, "text": text}
+    exec("def check():\n    raise kind(text)", there)  # noqa: S102 - as if raised in that module
+    told = refusal_of_input(_error_of(there["check"]), fits=fits)
+    assert told is None if said is None else said in (told or "")
+    assert "Stack" not in (told or "")
+
+
 def test_long_refusals_are_cut() -> None:
     error = _error_of(lambda: OneHotEncoder().fit([["a"]]).transform([[letter * 90] for letter in "bcdefgh"]))
-    said = refusal_of_input(error)
+    said = refusal_of_input(error, fits=False)
     assert said is not None
     assert said.startswith("Found unknown categories")
     assert said.endswith("..")
