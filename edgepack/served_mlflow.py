@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import PurePosixPath
 from typing import Any
 
+from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from edgepack.errors import InputError
@@ -21,6 +22,8 @@ from edgepack.resolve.packages_file import parse_packages_file
 
 _MLFLOW = ("mlflow", "mlflow-skinny", "mlflow-tracing")
 _ONNX = ("onnx", "onnxruntime", "onnxruntime-gpu", "numpy")
+_MLFLOW_1 = Version("1")
+_AT_LEAST = ("==", ">=", "~=", ">")
 # Before, MLflow imports what Python and setuptools have no more; a later one loads the folders of all before it.
 _FIRST_THAT_STARTS = Version("2.16.dev0")
 _FOR_OLDER = ">=2.22,<3"
@@ -82,24 +85,34 @@ def _sklearn(
 
 
 def _library(requests: PackageRequests, written_by: str | None) -> list[str]:
-    """mlflow-skinny as the folder asks for MLflow, else in the version that wrote it, if it starts; a folder that names
-    none is of MLflow 1. numpy and pandas as the whole library bounds them, where the folder does not ask for them.
+    """mlflow-skinny as the folder asks for MLflow, else in the version that wrote it, if it starts; numpy and pandas as
+    the whole library bounds them, where the folder does not ask for them.
     """
-    asked = specifier_of(requests, "mlflow") or specifier_of(requests, "mlflow-skinny") or f"=={written_by or 1}"
-    version = _version(asked.removeprefix("==").removesuffix(".*"))
+    asked = specifier_of(requests, "mlflow") or specifier_of(requests, "mlflow-skinny") or ""
+    version = _version(asked, written_by or "")
     bounds = {"numpy": "", "pandas": ""}
-    if version is not None and version < _FIRST_THAT_STARTS:
+    if version < _FIRST_THAT_STARTS:
         asked, bounds = _FOR_OLDER, {"numpy": "<2", "pandas": "<3"}
-    elif version is not None and version < _FIRST_WITH_PANDAS_3:
+    elif version < _FIRST_WITH_PANDAS_3:
         bounds["pandas"] = "<3"
     tables = [f"{name}{bound}" for name, bound in bounds.items() if specifier_of(requests, name) is None]
-    return [f"mlflow-skinny{asked}", *tables]
+    return [f"mlflow-skinny{asked or f'=={version}'}", *tables]
 
 
-def _version(text: str) -> Version | None:
+def _version(asked: str, written_by: str) -> Version:
+    """The MLflow that the folder is for: what it pins; of a range, such as `<3,>=2.1`, the version that wrote the
+    folder, or a later one from which the range starts. MLflow 1 if nothing tells it.
+    """
+    known = [each.version for each in SpecifierSet(asked) if each.operator in _AT_LEAST]
+    if not asked.startswith("=="):
+        known.append(written_by)
+    return max((found for text in known if (found := _parsed(text.removesuffix(".*")))), default=_MLFLOW_1)
+
+
+def _parsed(text: str) -> Version | None:
     try:
         return Version(text)
-    except InvalidVersion:  # a range
+    except InvalidVersion:
         return None
 
 

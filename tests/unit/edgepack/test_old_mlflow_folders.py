@@ -162,7 +162,15 @@ PIP = "  - {mlflow}\n  - cloudpickle==1.6.0"
         ("mlflow==2.15.1", "2.15.1", {"mlflow-skinny<3,>=2.22", "numpy<2", "pandas<3"}),
         ("mlflow==2.16.2", "2.16.2", {"mlflow-skinny==2.16.2", "numpy", "pandas<3"}),
         ("mlflow", "3.17.2", {"mlflow-skinny==3.17.2", "numpy", "pandas"}),
-        ("mlflow>=2.1", "2.1.0", {"mlflow-skinny>=2.1", "numpy", "pandas"}),
+        ("mlflow>=2.1", "2.1.0", {"mlflow-skinny<3,>=2.22", "numpy<2", "pandas<3"}),
+        ("mlflow<3,>=2.1", "2.3.2", {"mlflow-skinny<3,>=2.22", "numpy<2", "pandas<3"}),
+        ("mlflow~=1.30", "1.30.1", {"mlflow-skinny<3,>=2.22", "numpy<2", "pandas<3"}),
+        ("mlflow<2,>=1.30", None, {"mlflow-skinny<3,>=2.22", "numpy<2", "pandas<3"}),
+        ("mlflow<3,>=2.1", None, {"mlflow-skinny<3,>=2.22", "numpy<2", "pandas<3"}),
+        ("mlflow<3,>=2.16", "2.20.0", {"mlflow-skinny<3,>=2.16", "numpy", "pandas<3"}),
+        ("mlflow>=3.1", "2.1.0", {"mlflow-skinny>=3.1", "numpy", "pandas<3"}),
+        ("mlflow", "main", {"mlflow-skinny<3,>=2.22", "numpy<2", "pandas<3"}),
+        ("mlflow>=3.1", "3.17.2", {"mlflow-skinny>=3.1", "numpy", "pandas"}),
     ],
 )
 def test_other_flavors_get_a_library_that_loads_them(

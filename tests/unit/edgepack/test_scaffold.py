@@ -237,9 +237,10 @@ def test_what_is_said_to_be_a_model_is_one(tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text("a: 1")
     found = write_model_project(tmp_path / "scorer", str(tmp_path / "rules.yaml"), None, framework="Custom")
     assert (found.model, found.has_script) == ("scorer:1", True)
-    (tmp_path / "rules.yaml").write_text("")
-    with pytest.raises(InputError, match="is empty"):
-        write_model_project(tmp_path / "other", str(tmp_path / "rules.yaml"), None, framework="Custom")
+    for text, said in (("", "is empty"), (POINTER, "is a pointer of Git LFS")):  # in any case
+        (tmp_path / "rules.yaml").write_text(text)
+        with pytest.raises(InputError, match=said):
+            write_model_project(tmp_path / "other", str(tmp_path / "rules.yaml"), None, framework="Custom")
 
 
 def test_files_beside_the_model_do_not_matter(tmp_path: Path) -> None:
