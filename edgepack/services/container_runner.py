@@ -16,7 +16,7 @@ import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgepack.base.root import APP_ROOT, HOME, USER_ID
 from edgepack.engine_connection import engine
@@ -27,7 +27,11 @@ from edgepack.services.access import key_lines
 from edgepack.services.ports import free_port
 from edgepack.services.record import AccessKeys
 from edgepack.services.runner import Life, Sight
+from edgepack.services.running_script import place_of, running_script
 from edgepack.services.stored import IMAGE_NAME
+
+if TYPE_CHECKING:
+    from edgepack.script_folder import Script
 
 LABEL, PLACE_LABEL, LIFE_LABEL = "io.edgepack.service", "io.edgepack.service.place", "io.edgepack.service.life"
 STOP_S = 15
@@ -125,6 +129,17 @@ class ContainerRunner:
         """Into the running container, where the agent sees that its file has changed."""
         with _engine() as client:
             client.containers.get(_name(place, life)).put_archive("/", _key_archive(keys))
+
+    def script(self, place: Path, life: str, into: Path) -> "Script | None":
+        """Copied out of the container."""
+        with _engine() as client:
+            container = client.containers.get(_name(place, life))
+            variables = dict(each.split("=", 1) for each in container.attrs["Config"]["Env"])
+            if where := place_of(variables):
+                pieces, _ = container.get_archive(f"/{APP_ROOT}/{where}")
+                with tarfile.open(fileobj=io.BytesIO(b"".join(pieces))) as archive:
+                    archive.extractall(into, filter="data")
+        return running_script(into, variables)
 
     def sweep(self, place: Path, keep: str | None) -> None:
         """By the labels."""

@@ -7,6 +7,7 @@ Whoever holds the service's lock first removes all lives but the recorded one: w
 """
 
 import contextlib
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -86,8 +87,9 @@ def change(
             shop.store.write(stored)
             return stored
         keys = (_keys_of(shop, old) or make_keys()) if request.needs_key else None
-        script = None if rebuilds else shop.fresh_script(stored, voice)
-        return _bring_up(shop, old, stored, keys, voice, _Wish(rebuilds, script, wait, ready_s))
+        with tempfile.TemporaryDirectory() as copies:
+            script = None if rebuilds else shop.script_for_keys(stored, voice, Path(copies))
+            return _bring_up(shop, old, stored, keys, voice, _Wish(rebuilds, script, wait, ready_s))
 
 
 def start_anew(shop: Workshop, name: str, voice: Voice, *, wait: bool, ready_s: float) -> StoredService:

@@ -36,6 +36,7 @@ from edgepack.services.process_identity import (
 )
 from edgepack.services.record import AccessKeys
 from edgepack.services.runner import Life, Sight
+from edgepack.services.running_script import running_script
 from edgepack.services.store import KEYS
 
 if TYPE_CHECKING:
@@ -193,6 +194,12 @@ class ProcessRunner:
 
     def put_keys(self, place: Path, life: str, keys: AccessKeys) -> None:
         """Nothing to do: the agent reads the service's own key file, and sees that it has changed."""
+
+    def script(self, place: Path, life: str, into: Path) -> "Script | None":
+        """In the life's own folder."""
+        folder = place / "instances" / life
+        variables = (_read_json(folder / "start.json") or {}).get("environment", {})
+        return running_script(folder / "app" / APP_ROOT, variables)
 
     def sweep(self, place: Path, keep: str | None) -> None:
         """By the mark in the environment, then the folders."""

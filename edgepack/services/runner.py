@@ -80,6 +80,9 @@ class Runner(Protocol):
     def put_keys(self, place: Path, life: str, keys: AccessKeys) -> None:
         """Give other keys to a life that runs with keys."""
 
+    def script(self, place: Path, life: str, into: Path) -> "Script | None":
+        """The script of a life that runs, its files copied below `into` if need be; None when it has none."""
+
     def sweep(self, place: Path, keep: str | None) -> None:
         """End and remove all lives of a service but one, also those that nothing has written down."""
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgepack.errors import InputError
 from edgepack.services.container_runner import ContainerRunner
 from edgepack.services.process_runner import ProcessRunner
 from edgepack.services.record import DOCKER, PROCESS, ServiceRequest, Voice
@@ -35,10 +36,25 @@ class Workshop:
         script, packages = self.read_script(self.workspace, stored.request)
         if stored.packages and packages != stored.packages:
             voice.warn(
-                f"the packages that {stored.name} asks for have changed, and a reload keeps those that it has; "
+                f"the packages that {stored.name} asks for have changed, and it keeps those that it has; "
                 f"`edgepack service update {stored.name} --ic FILE` builds it with the new ones"
             )
         return script
+
+    def script_for_keys(self, stored: StoredService, voice: Voice, into: Path) -> "Script | None":
+        """As `fresh_script`; where the sources cannot be read any more, what the running life has (copied `into`).
+
+        Raises:
+            InputError: the sources cannot be read, and nothing runs.
+        """
+        try:
+            return self.fresh_script(stored, voice)
+        except InputError as error:
+            runner, place = self.runner(stored), self.store.place(stored.name)
+            if stored.instance is None or not runner.look(place, stored.instance.id).is_alive:
+                raise
+            voice.warn(f"{stored.name} keeps the script that it has, since its sources are not good: {error}")
+            return runner.script(place, stored.instance.id, into)
 
 
 def workshop_of(workspace: Path) -> Workshop:

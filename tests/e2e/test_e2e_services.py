@@ -78,7 +78,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, workspace: Path) -> Iterator[Desk]:
+def desk(tmp_path: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """A desk whose services are deleted while the DOCKER_HOST of a test still holds: `monkeypatch` ends after it."""
     (tmp_path / "models").mkdir()
     import pickle
 
@@ -235,6 +236,14 @@ def test_a_reload_in_an_engine_has_the_folder_as_it_is_now(
     for _ in range(2):
         desk.run("service", "reload", "boxed")
         assert post(service["scoringUri"], "{}") == (200, [["more/deep/new.txt", "score.py"], None])
+
+    source.rename(desk.folder / "moved")
+    locked = desk.run("service", "update", "boxed", "--key")
+    key = desk.run("service", "keys", "boxed")["primaryKey"]
+    assert post(locked["scoringUri"], "{}")[0] == 401
+    assert post(locked["scoringUri"], "{}", key) == (200, [["more/deep/new.txt", "score.py"], None]), (
+        "it keeps its script"
+    )
     desk.run("service", "delete", "boxed", "--image")
     assert {volume.name for volume in engine.volumes.list()} == volumes
 

@@ -1,13 +1,17 @@
 """Which script a service runs after a reload and after changes that make no image."""
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from edgepack.errors import InputError
+from edgepack.models.registry import ModelRegistry
 from edgepack.services.record import ServiceChange
-from tests.fakes.service_desk import SCRIPT, Desk, life_folder
+from tests.fakes.service_desk import SCRIPT, Desk, life_folder, until
 
 FOLDER = {"entryScript": "score.py", "sourceDirectory": "src"}
 
@@ -45,3 +49,55 @@ def test_a_change_of_keys_does_not_bring_an_old_script_back(desk: Desk) -> None:
     desk.reload()
     desk.update(ServiceChange(needs_key=True))
     assert desk.answer(1)["product"] == 3
+
+
+def test_keys_are_turned_on_for_a_service_whose_sources_are_gone(desk: Desk) -> None:
+    """It keeps what it runs, which a reload has brought, not what its image has."""
+    source = desk.folder / "src"
+    source.mkdir()
+    (source / "score.py").write_text("from factor import FACTOR\n" + SCRIPT.format(factor="FACTOR"))
+    (source / "factor.py").write_text("FACTOR = 2\n")
+    (desk.folder / "folder.json").write_text(json.dumps(FOLDER))
+    desk.deploy(inference_config=Path("folder.json"))
+    (source / "factor.py").write_text("FACTOR = 3\n")
+    desk.reload()
+    source.rename(desk.folder / "moved")
+    for needs_key in (True, False):
+        desk.said.clear()
+        assert desk.update(ServiceChange(needs_key=needs_key)).needs_key == needs_key
+        [said] = [text for text in desk.said if "keeps the script that it has" in text]
+        assert "sourceDirectory 'src' is not there" in said
+        assert desk.answer(1) == {"product": 3, "models": ["weights.bin"]}
+    with pytest.raises(InputError, match="sourceDirectory 'src' is not there"):
+        desk.reload()
+
+
+@pytest.mark.parametrize("gone", ["the configuration", "the model", "the script's syntax"])
+def test_keys_need_no_sources(desk: Desk, gone: str) -> None:
+    desk.deploy()
+    desk.write(SCRIPT.format(factor=3))
+    desk.reload()
+    if gone == "the configuration":
+        (desk.folder / "ic.json").unlink()
+    elif gone == "the model":
+        ModelRegistry(desk.workspace).delete("tiny")
+    else:
+        desk.write("def init(:\n")
+    desk.update(ServiceChange(needs_key=True))
+    assert desk.answer(1)["product"] == 3
+    for pid in desk.pids():
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: desk.find().state == "failed", "its end is seen")
+    with pytest.raises(InputError):
+        desk.update(ServiceChange(needs_key=False))
+
+
+def test_other_packages_are_told(desk: Desk) -> None:
+    desk.deploy()
+    (desk.folder / "myenv.yml").write_text("dependencies:\n- python=3.11\n- pip:\n  - six\n")
+    (desk.folder / "ic.json").write_text('{"entryScript": "score.py", "condaFile": "myenv.yml"}')
+    for change in (None, ServiceChange(needs_key=True)):
+        desk.said.clear()
+        desk.update(change) if change else desk.reload()
+        [said] = [text for text in desk.said if "packages" in text]
+        assert "have changed, and it keeps those that it has; `edgepack service update service --ic FILE`" in said
