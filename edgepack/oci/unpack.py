@@ -67,21 +67,30 @@ def _unpack_layer(blob: Path, media_type: str, root: Path) -> None:
             open_layer(blob, media_type) as plain,
             tarfile.open(fileobj=plain, mode="r:") as archive,
         ):
-            own: set[Path] = set()
-            for member in archive:
-                if member.isdir() and not Path(member.name).parts:
-                    continue  # the root itself
-                path = _place(member.name, root, blob)
-                if path.name.startswith(_WHITEOUT):
-                    _delete(path, own)
-                    continue
-                if member.islnk():
-                    _link(_place(member.linkname, root, blob), path, blob)
-                else:
-                    _unpack_member(archive, member, path, blob)
-                own |= {path, *path.parents}
+            unpack_archive(archive, root, blob)
     except tarfile.TarError as error:
         raise DamagedDataError(f"{blob}: this layer cannot be unpacked ({error})") from error
+
+
+def unpack_archive(archive: tarfile.TarFile, root: Path, blob: Path) -> None:
+    """Write all that is in an archive of layer form below `root`; `blob` is what errors call it.
+
+    Raises:
+        As `unpack_image`.
+    """
+    own: set[Path] = set()
+    for member in archive:
+        if member.isdir() and not Path(member.name).parts:
+            continue  # the root itself
+        path = _place(member.name, root, blob)
+        if path.name.startswith(_WHITEOUT):
+            _delete(path, own)
+            continue
+        if member.islnk():
+            _link(_place(member.linkname, root, blob), path, blob)
+        else:
+            _unpack_member(archive, member, path, blob)
+        own |= {path, *path.parents}
 
 
 def _place(name: str, root: Path, blob: Path) -> Path:

@@ -22,6 +22,7 @@ from edgepack.base.root import APP_ROOT, HOME, USER_ID
 from edgepack.engine_connection import engine
 from edgepack.errors import InputError
 from edgepack.host_image import host_platform
+from edgepack.oci.unpack import unpack_archive
 from edgepack.oci.validate import choose_platform
 from edgepack.services.access import key_lines
 from edgepack.services.ports import free_port
@@ -138,7 +139,7 @@ class ContainerRunner:
             if where := place_of(variables):
                 pieces, _ = container.get_archive(f"/{APP_ROOT}/{where}")
                 with tarfile.open(fileobj=io.BytesIO(b"".join(pieces))) as archive:
-                    archive.extractall(into, filter="data")
+                    unpack_archive(archive, (into / where).parent, Path(where))
         return running_script(into, variables)
 
     def sweep(self, place: Path, keep: str | None) -> None:
