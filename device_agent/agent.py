@@ -36,6 +36,8 @@ def run_agent(settings: Settings, environment: Mapping[str, str], notes: Sequenc
 
     `notes` are logged first. Raises SettingsError when an address cannot be listened on, or a file not be read.
     """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end_early)
     log_descriptor = os.dup(1)  # in the script's process, descriptor 1 is a pipe to here
     lines = LineLog(log_descriptor, settings.log_format)
     configure_logging(lines, settings.log_level)
@@ -53,8 +55,6 @@ def run_agent(settings: Settings, environment: Mapping[str, str], notes: Sequenc
         _LOG.info("Agent %s takes HTTP on %s", __version__, " and ".join(map(describe_address, listeners)))
         if keys is None and not is_loopback(listeners[0]):
             _LOG.warning("Anyone who reaches this address can call it: EDGEPACK_HTTP_KEY_FILE is not set")
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, _end_early)
         for warning in misspelt_variables(environment):
             _LOG.warning("%s", warning)
         if settings.capture_percent and settings.capture_format == "parquet":

@@ -78,29 +78,35 @@ def unpack_archive(archive: tarfile.TarFile, root: Path, blob: Path) -> None:
     Raises:
         As `unpack_image`.
     """
-    own: set[Path] = set()
+    own, inside = {root}, set[Path]()
     for member in archive:
         if member.isdir() and not Path(member.name).parts:
             continue  # the root itself
-        path = _place(member.name, root, blob)
+        path = _place(member.name, root, blob, inside)
         if path.name.startswith(_WHITEOUT):
             _delete(path, own)
             continue
         if member.islnk():
-            _link(_place(member.linkname, root, blob), path, blob)
+            _link(_place(member.linkname, root, blob, inside), path, blob)
         else:
             _unpack_member(archive, member, path, blob)
-        own |= {path, *path.parents}
+        if member.issym() or member.islnk():
+            inside.clear()  # it may lead elsewhere now
+        while path not in own:
+            own.add(path)
+            path = path.parent
 
 
-def _place(name: str, root: Path, blob: Path) -> Path:
-    """Where an entry goes. Done here since older Pythons' `tarfile` cannot be told to keep inside a folder."""
+def _place(name: str, root: Path, blob: Path, inside: set[Path]) -> Path:
+    """Where an entry goes. Done here since older Pythons' `tarfile` cannot be told to keep inside a folder.
+
+    `inside` holds the folders that have been looked at: looking is a third of all unpacking otherwise.
+    """
     path = root / name
-    if (
-        path.name.removeprefix(_WHITEOUT) in ("", ".", "..")
-        or ".." in path.parts
-        or not path.parent.resolve().is_relative_to(root.resolve())
-    ):
+    folder = path.parent
+    if folder not in inside and folder.resolve().is_relative_to(root.resolve()):
+        inside.add(folder)
+    if path.name.removeprefix(_WHITEOUT) in ("", ".", "..") or ".." in path.parts or folder not in inside:
         raise DamagedDataError(f"{blob}: {name!r} lies outside of the image")
     return path
 

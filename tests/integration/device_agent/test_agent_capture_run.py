@@ -90,7 +90,7 @@ def test_finished_pieces_become_parquet_also_after_a_kill_and_drift_reads_both(t
     with max(data.rglob("*.jsonl"), key=lambda file: file.stat().st_mtime_ns).open("ab") as file:
         file.write(b'{"time":"2026-11-26T10:00:00.123Z","id":"torn')
     with served(tmp_path, SCRIPT, **more) as agent:
-        wait_until(lambda: set(suffixes(data)) == {".parquet"}, "what the first has left is turned")
+        wait_until(lambda: set(suffixes(data)) == {".parquet"}, "what the first has left is turned", 90.0)
         wait_until(lambda: metric(agent.url, "edgepack_capture_lost_total") == 1, "the torn line is counted")
         assert not (children := list(memory_maps(agent.process.pid, "arrow"))), children
         assert agent.post({"data": [[count, 1]]}).status_code == 200

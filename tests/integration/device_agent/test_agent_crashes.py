@@ -117,12 +117,20 @@ def test_a_request_that_comes_just_after_a_crash_while_idle_is_not_lost(tmp_path
 
 
 def test_an_agent_that_was_held_up_does_not_blame_a_script_that_was_in_time(tmp_path: Path) -> None:
-    script = "import time\ndef init(): pass\ndef run(data):\n    time.sleep(float(data))\n    return data\n"
+    script = """
+import time
+from pathlib import Path
+def init(): pass
+def run(data):
+    Path("begun").write_text(data)
+    time.sleep(float(data))
+    return data
+"""
     with served(tmp_path, script, SCORING_TIMEOUT_MS="500") as agent, ThreadPoolExecutor(1) as pool:
         assert agent.post(b"60").json() == {"message": "Scoring timeout after 500 ms"}  # its own fault
         agent.wait_ready()
         answer = pool.submit(agent.post, b"0.1")
-        wait_until(lambda: "edgepack_requests_under_way 1\n" in httpx.get(f"{agent.url}/metrics").text, "it is scored")
+        wait_until(lambda: (tmp_path / "begun").read_text() == "0.1", "it is scored")
         agent.stop(signal.SIGSTOP)
         held_up = threading.Event()
         held_up.wait(1.0)  # longer than the limit: this is the fault
