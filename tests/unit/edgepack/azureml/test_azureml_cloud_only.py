@@ -9,5 +9,5 @@ from edgepack.azureml.exceptions import UserErrorException, WebserviceException
 def test_refusing() -> None:
     with pytest.raises(UserErrorException, match=r"^Model\.profile is Azure's, and not here: measure it$"):
         refuse("Model.profile", "measure it")
-    with pytest.raises(WebserviceException, match="here: use Model.deploy$"):
+    with pytest.raises(WebserviceException, match=r"here: use Model\.deploy$"):
         refuse("Webservice.deploy_from_image", "use Model.deploy", WebserviceException)
