@@ -136,8 +136,8 @@ class CondaDependencies:
         _drop(self._pip_lines(), _option_name(pip_option), _option_name)
 
     def set_pip_index_url(self, index_url: str) -> None:
-        """Take packages of pip from this index."""
-        self.set_pip_option(f"--index-url {index_url}")
+        """Take packages of pip from this index: its URL, or the whole option as v1 took it."""
+        self.set_pip_option(index_url if _option_name(index_url) else f"--index-url {index_url}")
 
     def add_tensorflow_conda_package(self, core_type: str = "cpu", version: str | None = None) -> None:
         """Add TensorFlow from conda's section; `core_type` is `cpu` or `gpu`."""
@@ -147,10 +147,10 @@ class CondaDependencies:
         """Add TensorFlow from pip's section; `core_type` is `cpu` or `gpu`."""
         self.add_pip_package(_tensorflow(core_type) + (f"=={version}" if version else ""))
 
-    def get_default_number_of_packages(self) -> int:
-        """How many packages a new object has: Python and `azureml-defaults`."""
+    def get_default_number_of_packages(self) -> tuple[int, int]:
+        """How many packages a new object has, of conda (Python) and of pip (`azureml-defaults`)."""
         new = CondaDependencies()
-        return len(new.conda_packages) + len(new.pip_packages)
+        return len(new.conda_packages), len(new.pip_packages)
 
     def as_dict(self) -> dict[str, Any]:
         """The content of the conda file."""

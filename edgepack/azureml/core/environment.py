@@ -2,7 +2,6 @@
 
 import copy
 import json
-import subprocess
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -108,23 +107,51 @@ class Environment:
         return Environment(name, python=PythonSection(conda_dependencies=packages))
 
     @staticmethod
+    def from_docker_image(
+        name: str,
+        image: str,
+        container_registry: ContainerRegistry | None = None,
+        conda_specification: str | None = None,
+        pip_requirements: str | None = None,
+    ) -> "Environment":
+        """An environment with the packages of a file; the image is kept, and not used.
+
+        Raises:
+            FileNotFoundError, UserErrorException: as the two above; or both files are given.
+        """
+        made = _of_files(name, conda_specification, pip_requirements)
+        made.docker.base_image = image
+        made.docker.base_image_registry = container_registry or ContainerRegistry()
+        return made
+
+    @staticmethod
+    def from_dockerfile(
+        name: str, dockerfile: str, conda_specification: str | None = None, pip_requirements: str | None = None
+    ) -> "Environment":
+        """As `from_docker_image`, with a Dockerfile: the path of one, or its text."""
+        made = _of_files(name, conda_specification, pip_requirements)
+        made.docker.base_image = None
+        is_path = "\n" not in dockerfile and Path(dockerfile).is_file()
+        made.docker.base_dockerfile = environment_store.text_of(Path(dockerfile)) if is_path else dockerfile
+        return made
+
+    @staticmethod
+    def add_private_pip_wheel(workspace: Workspace, file_path: str, exist_ok: bool = False) -> str:
+        """Keep a wheel in the workspace; returns what to give to `add_pip_package`.
+
+        Raises:
+            UserErrorException: it is no wheel, or the workspace has one of that name and `exist_ok` is not given.
+        """
+        return environment_store.keep_wheel(workspace.folder, Path(file_path), exist_ok=exist_ok)
+
+    @staticmethod
     def from_existing_conda_environment(name: str, conda_environment_name: str) -> "Environment":
         """An environment with the packages that an environment of conda on this machine has now.
 
         Raises:
             UserErrorException: conda is not there, or has no such environment.
         """
-        command = ["conda", "env", "export", "--no-builds", "-n", conda_environment_name]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-        except FileNotFoundError:
-            raise UserErrorException(
-                "conda is not installed here: write the packages to a conda file and use from_conda_specification"
-            ) from None
-        if done.returncode:
-            raise UserErrorException(f"{' '.join(command)}: {done.stderr.strip() or f'exit code {done.returncode}'}")
-        document = environment_store.conda_structure(done.stdout, f"conda environment {conda_environment_name}")
-        packages = CondaDependencies(_underlying_structure=document)
+        packages = CondaDependencies(_underlying_structure=environment_store.exported(conda_environment_name))
         return Environment(name, python=PythonSection(conda_dependencies=packages))
 
     @staticmethod
@@ -226,11 +253,11 @@ class Environment:
         raise UserErrorException("an image is built with its script and models: Model.package, or `edgepack build`")
 
     def build_local(self, workspace: Workspace, platform: str | None = None, **kwargs: Any) -> NoReturn:
-        """As `build`.
+        """As `build`, which raises UserErrorException."""
+        self.build(workspace)
 
-        Raises:
-            UserErrorException: always.
-        """
+    def get_image_details(self, workspace: Workspace) -> NoReturn:
+        """As `build`, which raises UserErrorException."""
         self.build(workspace)
 
     def document(self) -> dict[str, Any]:
@@ -254,6 +281,17 @@ class Environment:
         if document["docker"]["baseImageRegistry"]["password"]:
             document["docker"]["baseImageRegistry"]["password"] = "***"  # noqa: S105 - in its place
         return json.dumps(document, indent=4)
+
+
+def _of_files(name: str, conda_specification: str | None, pip_requirements: str | None) -> Environment:
+    """With the packages of one file, or of none: then those are the image's, and Python's section says so."""
+    if conda_specification and pip_requirements:
+        raise UserErrorException("give conda_specification or pip_requirements, not both")
+    if conda_specification:
+        return Environment.from_conda_specification(name, conda_specification)
+    if pip_requirements:
+        return Environment.from_pip_requirements(name, pip_requirements)
+    return Environment(name, python=PythonSection(user_managed_dependencies=True))
 
 
 def read_environment(document: dict[str, Any]) -> Environment:

@@ -1,13 +1,21 @@
-"""Registered environments on disk: `environments/NAME/VERSION.json` in the workspace, versions counted from 1."""
+"""Registered environments on disk: `environments/NAME/VERSION.json` in the workspace, versions counted from 1.
+
+Wheels that their packages name are in `wheels`.
+"""
 
 import json
 import re
+import shutil
+import subprocess
+import zipfile
 from pathlib import Path
 from typing import Any
 
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
 from edgepack.azureml.exceptions import UserErrorException, told_as
 from edgepack.errors import DamagedDataError
-from edgepack.files import exclusive, write_file
+from edgepack.files import CHUNK_BYTES, exclusive, new_file, write_file
 from edgepack.models.naming import nearest
 from edgepack.yaml_text import parse_yaml
 
@@ -61,6 +69,27 @@ def read(workspace: Path, name: str, version: str | int | None) -> tuple[dict[st
     return json_document(file.read_bytes(), str(file)), chosen
 
 
+def keep_wheel(workspace: Path, file: Path, *, exist_ok: bool) -> str:
+    """Keep a wheel as `wheels/NAME` in the workspace; returns its URL.
+
+    Raises:
+        UserErrorException: it is no wheel, or one of that name is there and is not to be replaced.
+    """
+    target = (workspace / "wheels" / file.name).absolute()
+    try:
+        parse_wheel_filename(file.name)
+        with file.open("rb") as reader, new_file(target, replaces=exist_ok) as writer:
+            if not zipfile.is_zipfile(reader):
+                raise UserErrorException(f"{file}: no wheel: it cannot be opened")
+            reader.seek(0)
+            shutil.copyfileobj(reader, writer.stream, CHUNK_BYTES)
+    except InvalidWheelFilename as error:
+        raise UserErrorException(f"{file}: no wheel: its name must be like name-1.0-py3-none-any.whl") from error
+    except FileExistsError:
+        raise UserErrorException(f"{target} is there: give exist_ok=True to replace it") from None
+    return target.as_uri()
+
+
 def names(workspace: Path) -> list[str]:
     """The registered environments."""
     return sorted({path.parent.name for path in (workspace / "environments").glob("*/*.json")})
@@ -93,12 +122,25 @@ def json_document(content: bytes, where: str) -> dict[str, Any]:
     return found
 
 
-def conda_structure(text: str, where: str) -> dict[str, Any]:
-    """What a conda file says.
+def exported(conda_environment: str) -> dict[str, Any]:
+    """The packages that an environment of conda on this machine has, as a conda file has them.
 
     Raises:
-        UserErrorException: it is none.
+        UserErrorException: conda is not there, or has no such environment.
     """
+    command = ["conda", "env", "export", "--no-builds", "-n", conda_environment]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise UserErrorException(
+            "conda is not installed here: write the packages to a conda file and use from_conda_specification"
+        ) from None
+    if done.returncode:
+        raise UserErrorException(f"{' '.join(command)}: {done.stderr.strip() or f'exit code {done.returncode}'}")
+    return _conda_structure(done.stdout, f"conda environment {conda_environment}")
+
+
+def _conda_structure(text: str, where: str) -> dict[str, Any]:
     with told_as(UserErrorException):
         found = parse_yaml(text, where)
         if not isinstance(found, dict):

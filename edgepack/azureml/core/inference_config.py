@@ -2,6 +2,7 @@
 
 import ast
 import keyword
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,11 @@ class InferenceConfig:
 
     def __init__(
         self,
-        entry_script: str,
+        entry_script: str | os.PathLike[str],
         runtime: str | None = None,
-        conda_file: str | None = None,
-        extra_docker_file_steps: str | None = None,
-        source_directory: str | None = None,
+        conda_file: str | os.PathLike[str] | None = None,
+        extra_docker_file_steps: str | os.PathLike[str] | None = None,
+        source_directory: str | os.PathLike[str] | None = None,
         enable_gpu: bool | None = None,
         description: str | None = None,
         base_image: str | None = None,
@@ -37,11 +38,11 @@ class InferenceConfig:
             UserErrorException: the script has a syntax error.
         """
         self.folder = Path.cwd()
-        self.entry_script = entry_script
+        self.entry_script = _text(entry_script)
         self.runtime = runtime
-        self.conda_file = conda_file
-        self.extra_docker_file_steps = extra_docker_file_steps
-        self.source_directory = source_directory
+        self.conda_file = _text(conda_file)
+        self.extra_docker_file_steps = _text(extra_docker_file_steps)
+        self.source_directory = _text(source_directory)
         self.enable_gpu = enable_gpu
         self.description = description
         self.base_image = base_image
@@ -120,6 +121,11 @@ class InferenceConfig:
             if name is not None and not (self._root() / name).is_file():
                 problems.append(f"{what} {self._root() / name} does not exist")
         return problems
+
+
+def _text(path: Any) -> Any:
+    """A path as a text; all else as it is, to be checked."""
+    return os.fspath(path) if isinstance(path, os.PathLike) else path
 
 
 def environment_document(environment: Environment, root: Path) -> dict[str, Any]:

@@ -1,17 +1,19 @@
 """`Model`: a registered version of a model, and what is done with it: deploy it, package it."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from edgepack.azureml.cloud_only import refuse
 from edgepack.azureml.core import model_registration
 from edgepack.azureml.core.inference_config import InferenceConfig
 from edgepack.azureml.core.model_package import ModelPackage, start_package
 from edgepack.azureml.core.resource_configuration import ResourceConfiguration
 from edgepack.azureml.core.workspace import Workspace
-from edgepack.azureml.exceptions import ModelNotFoundException, WebserviceException, told_as
+from edgepack.azureml.exceptions import WebserviceException, told_as
 from edgepack.models.record import ModelRecord, RecordChange
-from edgepack.models.registry import ModelRegistry, filtered
+from edgepack.models.registry import ModelRegistry
 
 if TYPE_CHECKING:
     from edgepack.azureml.core.webservice import LocalWebservice
@@ -63,23 +65,8 @@ class Model:
             self._take(kwargs["_record"])
             return
         name, version = model_registration.name_and_version(name, id, version)
-        with told_as(WebserviceException):
-            records = filtered(
-                model_registration.candidates(workspace.folder, name, version),
-                tags=model_registration.filters(tags),
-                properties=model_registration.filters(properties),
-                framework=model_framework,
-                latest=True,
-            )
-        if not records or run_id is not None:
-            with told_as(ModelNotFoundException):
-                ModelRegistry(workspace.folder).get(name, version)
-            given = {"tags": tags, "properties": properties, "run_id": run_id, "model_framework": model_framework}
-            filters = ", ".join(f"{key}={value!r}" for key, value in given.items() if value is not None)
-            raise ModelNotFoundException(
-                f"ModelNotFound: Model with name {name} has no version with {filters} in {workspace.folder}"
-            )
-        self._take(records[0])
+        filters = {"tags": tags, "properties": properties, "run_id": run_id, "model_framework": model_framework}
+        self._take(model_registration.look_up(workspace.folder, name, version, filters))
 
     @staticmethod
     def register(
@@ -201,6 +188,17 @@ class Model:
         folder = (_workspace or Workspace()).folder
         return model_registration.readable_path(folder, model_name, version)
 
+    @staticmethod
+    def profile(*_args: Any, **_kwargs: Any) -> NoReturn:
+        """Not here.
+
+        Raises:
+            WebserviceException: always.
+        """
+        refuse(
+            "Model.profile", "deploy with LocalWebservice, and see /metrics beside its scoring URI", WebserviceException
+        )
+
     def update(
         self,
         tags: dict[str, str] | None = None,
@@ -247,20 +245,27 @@ class Model:
         self._change(RecordChange(add_properties=properties))
 
     def update_tags_properties(
-        self, add_tags: dict[str, str] | None = None, remove_tags: Sequence[str] | None = None
+        self,
+        add_tags: dict[str, str] | None = None,
+        remove_tags: Sequence[str] | None = None,
+        add_properties: dict[str, str] | None = None,
     ) -> None:
-        """`add_tags` and `remove_tags` in one."""
+        """`add_properties`, `add_tags` and `remove_tags` in one."""
+        self.add_properties(add_properties or {})
         self.add_tags(add_tags or {})
         self.remove_tags(remove_tags or [])
 
-    def download(self, target_dir: str = ".", exist_ok: bool = False) -> str:
+    def download(self, target_dir: str = ".", exist_ok: bool = False, exists_ok: bool | None = None) -> str:
         """Write the model's files below a folder by the names they were registered under; returns their common path.
+
+        `exists_ok` is the older name of `exist_ok`.
 
         Raises:
             WebserviceException: a file is there, and `exist_ok` is not given.
         """
+        replace = exist_ok if exists_ok is None else exists_ok
         with told_as(WebserviceException):
-            return str(ModelRegistry(self.workspace.folder).download(self._record, Path(target_dir), exist_ok=exist_ok))
+            return str(ModelRegistry(self.workspace.folder).download(self._record, Path(target_dir), exist_ok=replace))
 
     def delete(self) -> None:
         """Delete this version."""
@@ -285,10 +290,13 @@ class Model:
         self.description = record.description
         self.tags, self.properties = dict(record.tags), dict(record.properties)
         self.model_framework, self.model_framework_version = record.framework, record.framework_version
-        self.created_time = record.created_utc
+        self.created_time = datetime.fromisoformat(record.created_utc)
         figures = record.resources
         self.resource_configuration = ResourceConfiguration(figures.cpu, figures.memory_in_gb, figures.gpu)
-        self.created_by = self.url = self.run_id = self.experiment_name = None
+        self.mime_type, self.unpack = model_registration.MIME_TYPE, False
+        self.datasets = model_registration.datasets_of(record)
+        self.created_by = self.url = self.run_id = self.run = self.experiment_name = self.parent_id = None
+        self.sample_input_dataset = self.sample_output_dataset = None  # samples are files: edgepack model show
 
     def _change(self, change: RecordChange) -> None:
         with told_as(WebserviceException):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from edgepack.azureml.core.environment_sections import ContainerRegistry
 from edgepack.azureml.core.inference_config import InferenceConfig
 from edgepack.azureml.core.workspace import Workspace
 from edgepack.azureml.exceptions import WebserviceException, of_arguments, told_as
@@ -20,11 +21,20 @@ NOT_STARTED, RUNNING, SUCCEEDED, FAILED = "NotStarted", "Running", "Succeeded", 
 class ModelPackage:
     """What `Model.package` gives. `folder` has the image in OCI form, its bills of materials and its deployment."""
 
+    package_build_log_uri = None
+    """There is none: `get_logs` has what it would lead to."""
+
     def __init__(
-        self, name: str, folder: Path, build: Callable[[Callable[[str], None]], None], is_dockerfile: bool
+        self,
+        name: str,
+        folder: Path,
+        build: Callable[[Callable[[str], None]], None],
+        is_dockerfile: bool,
+        workspace: Workspace | None = None,
     ) -> None:
         """Begin to build; `build` is given where to tell its progress."""
         self.name, self.folder, self.is_dockerfile = name, folder, is_dockerfile
+        self.workspace, self.generate_dockerfile = workspace, is_dockerfile
         self.state = NOT_STARTED
         self._build = build
         self._lines: list[str] = []
@@ -37,6 +47,18 @@ class ModelPackage:
     def location(self) -> str:
         """The image's name in an engine after `pull`; the folder of a Dockerfile."""
         return str(self.folder / "context") if self.is_dockerfile else self.name
+
+    @property
+    def error(self) -> str | None:
+        """Why it was not made."""
+        return None if self._error is None else of_arguments(str(self._error))
+
+    def get_container_registry(self) -> ContainerRegistry:
+        """A registry without an address: the image, or what its Dockerfile needs, is on this machine."""
+        return ContainerRegistry()
+
+    def update_creation_state(self) -> None:
+        """Nothing: `state` is what it is now."""
 
     def get_logs(self, decode: bool = True, offset: int = 0) -> str | bytes:
         """What has been told so far, from a character (of bytes: a byte) on."""
@@ -60,9 +82,7 @@ class ModelPackage:
                 self._changed.wait()
         self._thread.join()
         if self._error is not None:
-            raise WebserviceException(
-                f"the package {self.name} was not made: {of_arguments(str(self._error))}"
-            ) from self._error
+            raise WebserviceException(f"the package {self.name} was not made: {self.error}") from self._error
         if self.state != SUCCEEDED:
             raise WebserviceException(f"the package {self.name} was not made: a bug, see the error above")
         if show_output:
@@ -148,4 +168,4 @@ def start_package(
     def build(tell: Callable[[str], None]) -> None:
         build_package(workspace.folder, recipe, folder, tell, with_dockerfile=generate_dockerfile)
 
-    return ModelPackage(name, folder, build, generate_dockerfile)
+    return ModelPackage(name, folder, build, generate_dockerfile, workspace)

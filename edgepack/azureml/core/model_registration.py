@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,10 @@ from edgepack.files import exclusive
 from edgepack.models.naming import ModelReference, name_problems
 from edgepack.models.record import ModelRecord
 from edgepack.models.record import ResourceConfiguration as Resources
-from edgepack.models.registry import ModelRegistry
+from edgepack.models.registry import ModelRegistry, filtered
 from edgepack.models.request import RegisterRequest
 
-DATASETS = "azureml.datasets"
+DATASETS, MIME_TYPE = "azureml.datasets", "application/x-python"
 _MOST_LETTERS_OF_A_PATH = 30
 
 
@@ -82,7 +82,9 @@ def request(
 
 
 def references(folder: Path, models: Sequence[Any]) -> tuple[ModelReference, ...]:
-    """Models of a deployment: registered ones, and paths, which are registered under the name of the file.
+    """Models of a deployment: registered ones, as objects or NAME:VERSION, and paths.
+
+    What a path leads to is registered under the name of the file.
 
     Raises:
         WebserviceException: one of them is neither, or two are the same.
@@ -91,12 +93,16 @@ def references(folder: Path, models: Sequence[Any]) -> tuple[ModelReference, ...
     for model in models:
         if hasattr(model, "name") and hasattr(model, "version"):
             found.append(ModelReference(model.name, int(model.version)))
+        elif isinstance(model, str) and (reference := _of_id(folder, model)):
+            found.append(reference)
         elif isinstance(model, str | Path) and Path(model).exists():
             found.append(_registered(folder, Path(model)))
         elif isinstance(model, str | Path):
-            raise WebserviceException(f"there is no file or folder {model}, and a registered model is a Model object")
+            raise WebserviceException(
+                f"there is no file or folder {model}, and no registered model of this NAME:VERSION"
+            )
         else:
-            raise WebserviceException(f"models are Model objects or paths, not {type(model).__name__}")
+            raise WebserviceException(f"models are Model objects, NAME:VERSION or paths, not {type(model).__name__}")
     return tuple(dict.fromkeys(found))
 
 
@@ -114,6 +120,29 @@ def name_and_version(name: str | None, model_id: str | None, version: int | None
     if not name:
         raise WebserviceException("a model is looked up by its name or id")
     return name, None if version is None else int(version)
+
+
+def look_up(folder: Path, name: str, version: int | None, given: Mapping[str, Any]) -> ModelRecord:
+    """The latest version that answers what is given of `tags`, `properties`, `run_id` and `model_framework`.
+
+    Raises:
+        ModelNotFoundException: there is none.
+        WebserviceException: a filter is none.
+    """
+    with told_as(WebserviceException):
+        records = filtered(
+            candidates(folder, name, version),
+            tags=filters(given["tags"]),
+            properties=filters(given["properties"]),
+            framework=given["model_framework"],
+            latest=True,
+        )
+    if records and given["run_id"] is None:
+        return records[0]
+    with told_as(ModelNotFoundException):
+        ModelRegistry(folder).get(name, version)
+    wanted = ", ".join(f"{key}={value!r}" for key, value in given.items() if value is not None)
+    raise ModelNotFoundException(f"ModelNotFound: Model with name {name} has no version with {wanted} in {folder}")
 
 
 def candidates(folder: Path, name: str, version: int | None) -> tuple[ModelRecord, ...]:
@@ -167,7 +196,7 @@ def serialized(record: ModelRecord) -> dict[str, Any]:
         "createdBy": None,
         "description": record.description,
         "id": record.id,
-        "mimeType": "application/x-python",
+        "mimeType": MIME_TYPE,
         "name": record.name,
         "framework": record.framework,
         "frameworkVersion": record.framework_version,
@@ -204,6 +233,14 @@ def _sample(sample: Any) -> Path | None:
     if sample is None or isinstance(sample, str | Path):
         return None if sample is None else Path(sample)
     raise WebserviceException(f"a sample is the path of a file here, not a {type(sample).__name__} of Azure")
+
+
+def _of_id(folder: Path, text: str) -> ModelReference | None:
+    """The registered version that a text names."""
+    name, _, number = text.partition(":")
+    if not number.isdecimal() or name_problems(name) or not candidates(folder, name, int(number)):
+        return None
+    return ModelReference(name, int(number))
 
 
 def _registered(folder: Path, path: Path) -> ModelReference:

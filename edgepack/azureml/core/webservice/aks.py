@@ -41,6 +41,7 @@ class AksWebservice(CloudWebservice):
         compute_target_name: str | None = None,
         cpu_cores_limit: float | None = None,
         memory_gb_limit: float | None = None,
+        blobfuse_enabled: bool | None = None,
     ) -> CloudDeploymentConfiguration:
         """The configuration of a deployment that `Model.deploy` refuses, naming the nearest thing that works."""
         given: dict[str, Any] = dict(locals())

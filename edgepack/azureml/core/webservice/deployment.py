@@ -30,6 +30,15 @@ class DeploymentConfiguration:
         self.tags: dict[str, str] = settings.get("tags") or {}
         self.properties: dict[str, str] = settings.get("properties") or {}
         self.description: str | None = settings.get("description")
+        vars(self).update((name, value) for name, value in settings.items() if name not in vars(self))
+
+    def validate_configuration(self) -> None:
+        """Nothing: what was given was checked when it was given."""
+
+    def print_deploy_configuration(self) -> None:
+        """Print where it is for, and what was given but keys."""
+        shown = (f"{name}={value!r}" for name, value in self.settings.items() if not name.endswith("_key"))
+        print(f"{self.compute_type}: {', '.join(shown)}")
 
 
 class LocalDeploymentConfiguration(DeploymentConfiguration):

@@ -1,10 +1,11 @@
 """`LocalWebservice`: a service as a process or container of this machine."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from edgepack import service
+from edgepack.azureml.cloud_only import refuse
 from edgepack.azureml.core.inference_config import InferenceConfig
 from edgepack.azureml.core.model_registration import references
 from edgepack.azureml.core.webservice.deployment import LocalDeploymentConfiguration, voice
@@ -12,13 +13,28 @@ from edgepack.azureml.core.webservice.webservice import Webservice
 from edgepack.azureml.core.workspace import Workspace
 from edgepack.azureml.exceptions import WebserviceException, told_as
 from edgepack.errors import InputError
-from edgepack.services.record import LOG_LINES, PROCESS, READY_WITHIN_S, RUNNERS, SILENT, ServiceChange
+from edgepack.services.record import (
+    DELETED,
+    DEPLOYING,
+    FAILED,
+    LOG_LINES,
+    PROCESS,
+    READY_WITHIN_S,
+    RUNNERS,
+    RUNNING,
+    SILENT,
+    UNKNOWN,
+    ServiceChange,
+)
 
 CRASHED = "Error: Container has crashed. Did your init method fail?"
 
 
 class LocalWebservice(Webservice):
     """A service of this machine. All errors are `WebserviceException`, with the reason in their text."""
+
+    STATE_DELETED, STATE_DEPLOYING, STATE_FAILED = DELETED, DEPLOYING, FAILED
+    STATE_RUNNING, STATE_UNKNOWN = RUNNING, UNKNOWN
 
     def __init__(self, workspace: Workspace, name: str, must_exist: bool = True) -> None:
         """Look up a service; with `must_exist` False it need not be there yet.
@@ -29,6 +45,29 @@ class LocalWebservice(Webservice):
         if must_exist:
             super().__init__(workspace, name)
         self.workspace, self.name = workspace, name
+
+    @staticmethod
+    def list(  # type: ignore[override]  # as in v1
+        workspace: Workspace,
+        model_name: str | None = None,
+        model_id: str | None = None,
+        all: bool | None = None,
+    ) -> "list[LocalWebservice]":
+        """The services that have a model, by its name or id; those that have ended are always among them.
+
+        Raises:
+            WebserviceException: the workspace cannot be read.
+        """
+        return Webservice.list(workspace, model_name=model_name, model_id=model_id)
+
+    @staticmethod
+    def deserialize(workspace: Workspace, webservice_payload: Mapping[str, Any]) -> "LocalWebservice":
+        """The service that `serialize` was called on.
+
+        Raises:
+            WebserviceException: it is no longer there.
+        """
+        return LocalWebservice(workspace, webservice_payload["name"])
 
     @staticmethod
     def deploy_configuration(
@@ -64,28 +103,33 @@ class LocalWebservice(Webservice):
         print(f"Local webservice is running at http://localhost:{found.port}")
 
     def run(self, input_data: str | bytes | None = None, *, data: str | bytes | None = None) -> Any:
-        """Send a request; returns the answer, read as JSON. `data` is another name of `input_data`.
+        """Send a request, when the service is ready; returns the answer, read as JSON. `data` is `input_data` too.
 
         Raises:
-            WebserviceException: it did not answer, or with an error, whose status and body are in the text.
+            WebserviceException: it did not answer, or with an error, whose status and body are in the text; or as
+                `wait_for_deployment`.
         """
         body = data if input_data is None else input_data
         if not isinstance(body, str | bytes):
             raise WebserviceException(
                 f"the input is a text (of JSON) or bytes, not {type(body).__name__}: use json.dumps({{...}})"
             )
+        if self.state == DEPLOYING:
+            self.wait_for_deployment()
         with told_as(WebserviceException):
             answer = service.run(self.workspace.folder, self.name, body.encode() if isinstance(body, str) else body)
         text = answer.body.decode("utf-8", "replace")
         if answer.status != 200:
-            raise WebserviceException(f"Error: Scoring was unsuccessful. Status {answer.status}: {text}")
+            raise WebserviceException(
+                f"Error: Scoring was unsuccessful. Status {answer.status}: {text}", status_code=answer.status
+            )
         try:
             return json.loads(text)
         except ValueError:
             return text
 
-    def get_logs(self, num_lines: int = LOG_LINES, init: bool = False) -> str:
-        """The last lines of its log, also after it failed."""
+    def get_logs(self, num_lines: int = LOG_LINES, raw: bool = False, *, init: bool = False) -> str:
+        """The last lines of its log as they are, also after it failed."""
         with told_as(WebserviceException):
             return service.logs(self.workspace.folder, self.name, lines=num_lines)
 
@@ -97,6 +141,7 @@ class LocalWebservice(Webservice):
     def update(
         self,
         models: Sequence[Any] | None = None,
+        image_config: None = None,
         deployment_config: LocalDeploymentConfiguration | None = None,
         wait: bool = False,
         inference_config: InferenceConfig | None = None,
@@ -106,6 +151,8 @@ class LocalWebservice(Webservice):
         Raises:
             WebserviceException: it cannot be changed so.
         """
+        if image_config is not None:
+            raise WebserviceException("image_config: images are made from an InferenceConfig; give inference_config")
         if deployment_config is not None and deployment_config.port not in (None, self.port):
             raise WebserviceException(
                 f"port {deployment_config.port}: a service keeps its port; use Model.deploy with overwrite=True"
@@ -118,6 +165,23 @@ class LocalWebservice(Webservice):
         )
         with told_as(WebserviceException):
             service.update(self.workspace.folder, self.name, change, wait=wait, voice=voice(False))
+
+    def update_deployment_state(self, must_exist: bool = False) -> None:
+        """Nothing: the state is asked for each time.
+
+        Raises:
+            WebserviceException: it `must_exist`, and does not.
+        """
+        if must_exist:
+            self._now()
+
+    def deploy_to_cloud(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        """Not here.
+
+        Raises:
+            WebserviceException: always.
+        """
+        refuse("deploy_to_cloud", "Model.package makes an image for a gateway or any engine", WebserviceException)
 
     def delete(self, delete_cache: bool = True, delete_image: bool = False, delete_volume: bool = True) -> None:
         """End it and remove all that is there for it; what builds share stays in the workspace's cache."""

@@ -1,9 +1,11 @@
 """`Webservice`: what all services have in common. Those of this machine are `LocalWebservice`."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from edgepack import service
+from edgepack.azureml.cloud_only import refuse
 from edgepack.azureml.core.workspace import Workspace
 from edgepack.azureml.exceptions import WebserviceException, told_as
 from edgepack.errors import InputError
@@ -12,6 +14,8 @@ from edgepack.services.record import FAILED, Service
 
 if TYPE_CHECKING:
     from edgepack.azureml.core.webservice.local import LocalWebservice
+
+_MODEL_DEPLOY = "Model.deploy(workspace, name, models, inference_config) does the same from an InferenceConfig"
 
 
 class Webservice:
@@ -107,6 +111,16 @@ class Webservice:
         return self._now().needs_key
 
     @property
+    def token_auth_enabled(self) -> bool:
+        """No: there are no tokens here."""
+        return False
+
+    @property
+    def image_id(self) -> str | None:
+        """The image, of a service that is a container."""
+        return self._now().image
+
+    @property
     def models(self) -> Sequence[Any]:
         """The models it serves."""
         from edgepack.azureml.core.model import Model
@@ -129,14 +143,19 @@ class Webservice:
         return dict(self._now().properties)
 
     @property
-    def created_time(self) -> str:
+    def created_time(self) -> datetime | None:
         """When it was deployed, in UTC."""
-        return self._now().created_utc
+        return _moment(self._now().created_utc)
 
     @property
-    def updated_time(self) -> str:
+    def updated_time(self) -> datetime | None:
         """When it was changed, in UTC."""
-        return self._now().updated_utc
+        return _moment(self._now().updated_utc)
+
+    @property
+    def created_by(self) -> None:
+        """Nobody: there are no accounts here."""
+        return None
 
     @property
     def compute_type(self) -> str:
@@ -149,6 +168,17 @@ class Webservice:
     def serialize(self) -> dict[str, Any]:
         """The service in v1's keys."""
         return self._now().document()
+
+    @staticmethod
+    def deploy_from_model(*_args: Any, **_kwargs: Any) -> NoReturn:
+        """Not here: the interface of images, which v1 itself replaced.
+
+        Raises:
+            WebserviceException: always.
+        """
+        refuse("deployment from an image configuration", _MODEL_DEPLOY, WebserviceException)
+
+    deploy = deploy_from_image = deploy_local_from_model = deploy_from_model
 
     def _seen(self) -> Service | None:
         try:
@@ -184,6 +214,11 @@ class CloudWebservice(Webservice):
             f"WebserviceNotFound: Webservice with name {name} not found in provided workspace: services of Azure are "
             "not here; Webservice(workspace, name) finds those of this machine"
         )
+
+
+def _moment(text: str) -> datetime | None:
+    """What is damaged has none."""
+    return datetime.fromisoformat(text) if text else None
 
 
 def _has_all(pairs: Any, wanted: Sequence[Any] | None) -> bool:

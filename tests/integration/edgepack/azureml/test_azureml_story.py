@@ -141,6 +141,38 @@ def test_a_failed_init_is_told_by_wait_for_deployment(ws: Workspace, tmp_path: P
     assert service.state == "running"
 
 
+def test_requests_wait_for_what_is_starting(ws: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As v1's did: notebooks call `run` right after `reload`."""
+    model = Model.register(ws, "models", "sentiment")
+    service = Model.deploy(ws, "myservice", ["sentiment:1"], config())
+    body = '{"text": "great"}'
+    assert service.run(body) == {"label": "POSITIVE"}
+    assert f"Local webservice is running at http://localhost:{service.port}\n" in capsys.readouterr().out
+    (tmp_path / "score.py").write_text(SCRIPT.replace('LABEL = "POSITIVE"', 'LABEL = "GOOD"'))
+    service.reload()
+    assert service.run(body) == {"label": "GOOD"}
+    (tmp_path / "score.py").write_text(SCRIPT)
+    service.update([model], None, None, False, config())
+    assert service.run(body) == {"label": "POSITIVE"}
+    with pytest.raises(WebserviceException) as caught:
+        service.run("no json")
+    assert caught.value.status_code == 500
+
+    assert [each.name for each in LocalWebservice.list(ws, "sentiment")] == ["myservice"]
+    assert LocalWebservice.list(ws, "other", all=True) == []
+    assert LocalWebservice.deserialize(ws, service.serialize()).port == service.port
+    assert service.created_time is not None
+    assert service.updated_time is not None
+    assert model.created_time <= service.created_time <= service.updated_time
+    assert service.state == LocalWebservice.STATE_RUNNING
+    assert (service.token_auth_enabled, service.image_id) == (False, service.serialize()["image"])
+    with pytest.raises(WebserviceException, match="inference_config"):
+        service.update([model], "an image")  # type: ignore[arg-type]
+    for call in (service.deploy_to_cloud, Webservice.deploy_from_model, service.deploy_local_from_model, Model.profile):
+        with pytest.raises(WebserviceException, match="not here"):
+            call(ws, "x", [model])
+
+
 def test_keys(ws: Workspace) -> None:
     deployment = LocalWebservice.deploy_configuration(auth_enabled=True)
     service = Model.deploy(ws, "myservice", ["models"], config(), deployment)

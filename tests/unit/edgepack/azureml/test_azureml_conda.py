@@ -18,7 +18,7 @@ def test_a_new_one_has_the_defaults_of_v1() -> None:
         "channels": ["anaconda", "conda-forge"],
         "dependencies": ["python=3.8.13", {"pip": ["azureml-defaults"]}],
     }
-    assert CondaDependencies().get_default_number_of_packages() == 2
+    assert CondaDependencies().get_default_number_of_packages() == (1, 1)
 
 
 def test_create_pins_the_sdk_and_another_python() -> None:
@@ -145,3 +145,10 @@ def test_each_name_stands_once_as_it_was_added_last(added: list[tuple[str, str]]
     assert sorted(packages.conda_packages) == sorted(packages.pip_packages) == sorted(last.values())
     again = CondaDependencies(_underlying_structure=yaml.safe_load(packages.serialize_to_string()))
     assert again.as_dict() == packages.as_dict()
+
+
+@pytest.mark.parametrize("given", ["https://a.b/simple", "--index-url https://a.b/simple"])
+def test_an_index_is_a_url_or_the_whole_option(given: str) -> None:
+    packages = CondaDependencies()
+    packages.set_pip_index_url(given)
+    assert packages.pip_options == ["--index-url https://a.b/simple"]

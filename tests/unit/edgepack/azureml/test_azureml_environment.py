@@ -3,12 +3,13 @@
 import json
 import os
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from edgepack.azureml.core import Environment, Workspace
-from edgepack.azureml.core.environment import DockerBuildContext
+from edgepack.azureml.core.environment import ContainerRegistry, DockerBuildContext
 from edgepack.azureml.exceptions import UserErrorException
 
 NO_FILE = '{"name": "x", "python": {"condaDependenciesFile": 1}}'
@@ -270,3 +271,50 @@ def test_a_document_without_what_has_defaults(tmp_path: Path) -> None:
         (tmp_path / "azureml_environment.json").write_text(text)
         with pytest.raises(UserErrorException):
             Environment.load_from_directory(str(tmp_path))
+
+
+def test_an_image_is_kept_with_the_packages_of_a_file(workspace: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "conda.yml").write_text("dependencies: [python=3.11, numpy]\n")
+    (tmp_path / "requirements.txt").write_text("requests\n")
+    (tmp_path / "Dockerfile").write_text("FROM debian\n")
+    registry = ContainerRegistry("registry.example.com", "reader")
+    of_image = Environment.from_docker_image("a", "debian:12", registry, conda_specification="conda.yml")
+    assert (of_image.docker.base_image, of_image.docker.base_image_registry) == ("debian:12", registry)
+    assert of_image.python.conda_dependencies is not None
+    assert of_image.python.conda_dependencies.conda_packages == ["python=3.11", "numpy"]
+    of_file = Environment.from_dockerfile("b", "Dockerfile", pip_requirements="requirements.txt")
+    of_text = Environment.from_dockerfile("b", "FROM debian\n")
+    assert of_file.docker.base_dockerfile == of_text.docker.base_dockerfile == "FROM debian\n"
+    assert of_file.docker.base_image is None
+    assert of_file.python.conda_dependencies is not None
+    assert of_file.python.conda_dependencies.pip_packages == ["requests"]
+    assert of_text.python.user_managed_dependencies
+    assert of_file.register(workspace).version == "1"
+    with pytest.raises(UserErrorException, match="not both"):
+        Environment.from_dockerfile("b", "Dockerfile", "conda.yml", "requirements.txt")
+    with pytest.raises(UserErrorException, match=r"Model\.package"):
+        of_image.get_image_details(workspace)
+
+
+def test_a_wheel_is_kept_in_the_workspace(workspace: Workspace, tmp_path: Path) -> None:
+    wheel = tmp_path / "mine-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("mine.py", "")
+    url = Environment.add_private_pip_wheel(workspace, str(wheel))
+    kept = workspace.folder.absolute() / "wheels" / wheel.name
+    assert url == f"file://{kept}"
+    assert kept.read_bytes() == wheel.read_bytes()
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr("more.py", "")
+    with pytest.raises(UserErrorException, match="exist_ok=True to replace"):
+        Environment.add_private_pip_wheel(workspace, str(wheel))
+    assert kept.read_bytes() != wheel.read_bytes()
+    assert Environment.add_private_pip_wheel(workspace, str(wheel), exist_ok=True) == url
+    assert kept.read_bytes() == wheel.read_bytes()
+    for name in ("mine.whl", "other-1.0-py3-none-any.whl"):
+        (tmp_path / name).write_bytes(b"no archive")
+        with pytest.raises(UserErrorException, match="no wheel"):
+            Environment.add_private_pip_wheel(workspace, name)
+    assert [path.name for path in kept.parent.iterdir()] == [wheel.name]
+    with pytest.raises(FileNotFoundError):
+        Environment.add_private_pip_wheel(workspace, "gone-1.0-py3-none-any.whl")

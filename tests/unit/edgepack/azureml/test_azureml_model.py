@@ -165,6 +165,10 @@ def test_paths_stand_for_models(ws: Workspace) -> None:
     assert references(ws.folder, [name]) == first, "the same content is the same version"
     Path(name).write_bytes(b"2")
     assert references(ws.folder, [name]) != first
+    Model.register(ws, name, "registered")
+    assert references(ws.folder, ["registered:1"]) == references(ws.folder, [Model(ws, id="registered:1")])
+    with pytest.raises(WebserviceException, match="there is no file or folder registered:2, and no registered model"):
+        references(ws.folder, ["registered:2"])
     with pytest.raises(WebserviceException, match="there is no file or folder nothing"):
         references(ws.folder, ["nothing"])
     with pytest.raises(WebserviceException, match="not int"):

@@ -34,6 +34,8 @@ def test_a_package_is_built_in_the_background(tmp_path: Path, capsys: pytest.Cap
     assert package.get_logs(offset=4) == "zwölf\n"
     assert package.get_logs(decode=False, offset=6) == "ölf\n".encode()
     package.wait_for_creation()
+    assert (package.error, package.package_build_log_uri, package.generate_dockerfile) == (None, None, False)
+    assert package.get_container_registry().address is None
     with pytest.raises(WebserviceException, match="this package is an image"):
         package.save(str(tmp_path))
 
@@ -45,7 +47,7 @@ def test_a_package_that_fails(tmp_path: Path) -> None:
     package = ModelPackage("x:1", tmp_path, build, True)
     with pytest.raises(WebserviceException, match="the package x:1 was not made: the index does not answer"):
         package.wait_for_creation()
-    assert package.state == "Failed"
+    assert (package.state, package.error) == ("Failed", "the index does not answer")
     assert "the index does not answer" in str(package.get_logs())
     with pytest.raises(WebserviceException, match="the package is Failed"):
         package.save(str(tmp_path / "saved"))

@@ -49,7 +49,7 @@ V1 = {
     "Model.add_tags": "self, tags",
     "Model.remove_tags": "self, tags",
     "Model.add_properties": "self, properties",
-    "Model.download": "self, target_dir='.', exist_ok=False",
+    "Model.download": "self, target_dir='.', exist_ok=False, exists_ok=None",
     "Model.delete": "self",
     "Model.serialize": "self",
     "Model.get_sas_urls": "self",
@@ -61,6 +61,10 @@ V1 = {
     "Model.package": (
         "workspace, models, inference_config=None, generate_dockerfile=False, image_name=None, image_label=None"
     ),
+    "Model.update_tags_properties": "self, add_tags=None, remove_tags=None, add_properties=None",
+    "ModelPackage.get_container_registry": "self",
+    "ModelPackage.serialize": "self",
+    "ModelPackage.update_creation_state": "self",
     "ModelPackage.get_logs": "self, decode=True, offset=0",
     "ModelPackage.wait_for_creation": "self, show_output=False",
     "ModelPackage.pull": "self",
@@ -75,6 +79,12 @@ V1 = {
     "Environment.from_conda_specification": "name, file_path",
     "Environment.from_pip_requirements": "name, file_path, pip_version=None",
     "Environment.from_existing_conda_environment": "name, conda_environment_name",
+    "Environment.from_docker_image": (
+        "name, image, container_registry=None, conda_specification=None, pip_requirements=None"
+    ),
+    "Environment.from_dockerfile": "name, dockerfile, conda_specification=None, pip_requirements=None",
+    "Environment.add_private_pip_wheel": "workspace, file_path, exist_ok=False",
+    "Environment.get_image_details": "self, workspace",
     "Environment.load_from_directory": "path",
     "Environment.save_to_directory": "self, path, overwrite=False",
     "Environment.register": "self, workspace",
@@ -111,9 +121,14 @@ V1 = {
     "LocalWebservice.__init__": "self, workspace, name, must_exist=True",
     "LocalWebservice.deploy_configuration": "port=None",
     "LocalWebservice.run": "self, input_data",
-    "LocalWebservice.get_logs": "self, num_lines=5000, init=False",
+    "LocalWebservice.get_logs": "self, num_lines=5000, raw=False",
     "LocalWebservice.reload": "self, wait=False",
-    "LocalWebservice.update": "self, models=None, deployment_config=None, wait=False, inference_config=None",
+    "LocalWebservice.update": (
+        "self, models=None, image_config=None, deployment_config=None, wait=False, inference_config=None"
+    ),
+    "LocalWebservice.list": "workspace, model_name=None, model_id=None, all=None",
+    "LocalWebservice.deserialize": "workspace, webservice_payload",
+    "LocalWebservice.update_deployment_state": "self, must_exist=False",
     "LocalWebservice.delete": "self, delete_cache=True, delete_image=False, delete_volume=True",
     "LocalWebservice.get_keys": "self",
     "LocalWebservice.regen_key": "self, key, set_key=None",
@@ -131,7 +146,8 @@ V1 = {
         "replica_max_concurrent_requests=None, max_request_wait_time=None, num_replicas=None, primary_key=None, "
         "secondary_key=None, tags=None, properties=None, description=None, gpu_cores=None, period_seconds=None, "
         "initial_delay_seconds=None, timeout_seconds=None, success_threshold=None, failure_threshold=None, "
-        "namespace=None, token_auth_enabled=None, compute_target_name=None, cpu_cores_limit=None, memory_gb_limit=None"
+        "namespace=None, token_auth_enabled=None, compute_target_name=None, cpu_cores_limit=None, "
+        "memory_gb_limit=None, blobfuse_enabled=None"
     ),
 }
 MORE = {
