@@ -19,7 +19,7 @@ autodoc_member_order = "bysource"
 suppress_warnings = ["misc.highlighting_failure"]  # command lines of several shells
 
 FENCED = re.compile(r"^(```.*?^```)", re.MULTILINE | re.DOTALL)
-PAGE = re.compile(r"(?<![`\w/(\[-])docs/((?:decisions/)?[\w-]+)(\.md)?(?![\w/`-])")
+PAGE = re.compile(r"(?<![`\w/\[-])(?<!\]\()docs/((?:decisions/)?[\w-]+)(\.md)?(?![\w/`-])")
 
 
 def linked(text: str) -> str:

@@ -1,5 +1,6 @@
 """The documentation site builds without a warning, loads nothing from elsewhere, and its own links lead somewhere."""
 
+import re
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -20,6 +21,8 @@ class Page(HTMLParser):
         self.loads: set[str] = set()
         self.links: set[str] = set()
         self.anchors: set[str] = set()
+        self.unlinked: list[str] = []
+        self._inside: list[str] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -28,6 +31,17 @@ class Page(HTMLParser):
                 self.loads |= {value} if (tag, name) in LOADED else set()
                 self.links |= {value} if (tag, name) == ("a", "href") else set()
                 self.anchors |= {value} if name == "id" else set()
+
+        if tag in ("a", "code", "pre", "script"):
+            self._inside.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._inside and tag == self._inside[-1]:
+            self._inside.pop()
+
+    def handle_data(self, data: str) -> None:
+        if not self._inside:
+            self.unlinked += re.findall(r"\bdocs/[\w/-]+\.md\b", data)
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +57,13 @@ def test_every_document_has_its_page(site: dict[Path, Page]) -> None:
     names = {path.name for path in site}
     documents = list((ROOT / "docs").rglob("*.md"))
     assert [str(path) for path in documents if path.with_suffix(".html").name not in names] == []
+
+
+def test_what_a_page_says_of_another_leads_there(site: dict[Path, Page]) -> None:
+    """But in what is made from code."""
+    assert {
+        path.name: page.unlinked for path, page in site.items() if page.unlinked and "reference" not in str(path)
+    } == {}
 
 
 def test_nothing_is_loaded_from_elsewhere(site: dict[Path, Page]) -> None:
