@@ -265,7 +265,8 @@ def _make_folders(folders: Mapping[Path, str]) -> None:
 def _tell_about(assembly: Assembly, settings: BuildSettings) -> None:
     for text in dict.fromkeys(text for recipe in assembly.recipes.values() for text in recipe.warnings):
         settings.warn(text)
-    for text in dict.fromkeys(text for recipe in assembly.recipes.values() for text in recipe.notes):
+    recipes = assembly.recipes.values()
+    for text in dict.fromkeys(text for recipe in recipes for text in (*recipe.unheeded, *recipe.notes)):
         settings.say(f"note: {text}")
     for recipe in assembly.recipes.values():
         if recipe.image.registry is None:

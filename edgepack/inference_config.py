@@ -1,10 +1,12 @@
 """The inference configuration: entry script, its folder and its conda environment, in the file format of Azure ML v1.
 
 JSON or YAML. Keys that only the cloud could act on are reported and left out; keys that would change what runs and
-cannot be honoured are errors. Source: the v1 configuration schema for `az ml model deploy --ic`.
+cannot be honoured are errors. So is a base Dockerfile with steps that run or copy something; of one without them,
+what is not taken is reported. Source: the v1 configuration schema for `az ml model deploy --ic`.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
@@ -25,13 +27,24 @@ _KEYS = {
     "baseImageRegistry": object,
     "extraDockerfileSteps": str,
     "extraDockerFileSteps": str,
+    "schemaFile": str,
 }
 _RUNTIMES = ("python", "python-slim")
+_MOST_OF_A_STEP = 60
+_FROM = re.compile(r"\s*FROM\s", re.IGNORECASE)
+_BASE = "the base is Debian's, or what `edgepack build --base` names"
+_INSTEAD = (
+    "nothing is run or copied at build time: name packages, libraries too, in the conda file (docs/conda.md), and keep "
+    "files beside the script"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class InferenceConfig:
-    """What the file says. Paths are as written; `conda` is an environment's own dependencies, if it has any."""
+    """What the file says. Paths are as written; `conda` is an environment's own dependencies, if it has any.
+
+    `base_dockerfile` is a file, where the environment names one in place of its text: see `dockerfile_problems`.
+    """
 
     entry_script: str | None = None
     source_directory: str | None = None
@@ -39,6 +52,7 @@ class InferenceConfig:
     conda: Mapping[str, Any] | None = None
     environment_variables: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    base_dockerfile: str | None = None
 
 
 def parse_inference_config(text: str, where: str) -> InferenceConfig:
@@ -64,10 +78,7 @@ def read_inference_config(document: Any, where: str) -> InferenceConfig:
         problems.append(f"{where}: runtime {document['runtime']!r} cannot run on a device; use `python`")
     steps = document.get("extraDockerfileSteps") or document.get("extraDockerFileSteps")
     if steps:
-        problems.append(
-            f"{where}: extraDockerfileSteps ({steps}) would have to run on the target; nothing is run there at build "
-            "time: name the packages in the conda file instead"
-        )
+        problems.append(f"{where}: extraDockerfileSteps ({steps}) cannot be carried out: {_INSTEAD}")
     python = _mapping(environment, "python", where, problems)
     variables = _mapping(environment, "environmentVariables", where, problems)
     conda = python.get("condaDependencies")
@@ -80,7 +91,13 @@ def read_inference_config(document: Any, where: str) -> InferenceConfig:
             problems.append(f"{where}: {name!r} cannot be the name of an environment variable")
         elif not isinstance(value, str | int | float) or "\0" in str(value):
             problems.append(f"{where}: environment variable {name} must be a text or a number, not {value!r}")
-    notes = tuple(_notes(document, _mapping(environment, "docker", where, problems), where))
+    docker = _mapping(environment, "docker", where, problems)
+    dockerfile = docker.get("baseDockerfile")
+    if not isinstance(dockerfile, str | None):
+        problems.append(f"{where}: environment.docker.baseDockerfile must be the text of a Dockerfile")
+    elif dockerfile:
+        problems += dockerfile_problems(dockerfile, f"{where}: docker.baseDockerfile")
+    notes = tuple(_notes(document, docker, where))
     InputError.raise_if_any(problems)
     return InferenceConfig(
         document.get("entryScript"),
@@ -93,6 +110,7 @@ def read_inference_config(document: Any, where: str) -> InferenceConfig:
             if (name, value) != ("EXAMPLE_ENV_VAR", "EXAMPLE_VALUE")
         },
         notes,
+        dockerfile if dockerfile and "\n" not in dockerfile and not _FROM.match(dockerfile) else None,
     )
 
 
@@ -118,9 +136,39 @@ def _notes(document: Mapping[str, Any], docker: Mapping[str, Any], where: str) -
     notes = []
     image = document.get("baseImage") or docker.get("baseImage")
     if image:
-        notes.append(f"{where}: base image {image} is not used; the base is chosen with --base")
-    if docker.get("baseDockerfile"):
-        notes.append(f"{where}: docker.baseDockerfile is not used; the base is chosen with --base")
+        notes.append(f"{where}: base image {image} is not used; {_BASE}")
+    if isinstance(dockerfile := docker.get("baseDockerfile"), str) and dockerfile:
+        notes.append(f"{where}: docker.baseDockerfile is not used; {_BASE}")
+        if any(word == "ENV" for word, _, _ in _instructions(dockerfile)):
+            notes.append(f"{where}: ENV of docker.baseDockerfile is not set: name it in environmentVariables")
     if document.get("enableGpu"):
         notes.append(f"{where}: enableGpu has no effect: the image has no CUDA libraries")
+    if document.get("schemaFile"):
+        notes.append(
+            f"{where}: schemaFile is not used: /swagger.json describes the script by its `@input_schema` and "
+            "`@output_schema`, unless the app root has a swagger.json of your own (docs/agent.md)"
+        )
     return notes
+
+
+def dockerfile_problems(text: str, where: str) -> list[str]:
+    """What of a base Dockerfile would have changed what runs: the steps that run or copy something, all in one."""
+    steps = [f"line {number}: {step}" for word, number, step in _instructions(text) if word in ("RUN", "COPY", "ADD")]
+    if not steps:
+        return []
+    return [
+        f"{where} ({'; '.join(steps)}) cannot be carried out: {_INSTEAD}; then leave out baseDockerfile. A Dockerfile "
+        "with steps of your own is for `edgepack build --builder docker --dockerfile FILE` (docs/engine.md)"
+    ]
+
+
+def _instructions(text: str) -> Iterator[tuple[str, int, str]]:
+    """The instructions of a Dockerfile: the word, its line, and the line, cut where it goes on."""
+    is_continued = False
+    for number, line in enumerate(text.splitlines(), 1):
+        step = line.strip()
+        if not step or step.startswith("#"):
+            continue
+        if not is_continued:
+            yield step.split()[0].upper(), number, step.removesuffix("\\").strip()[:_MOST_OF_A_STEP]
+        is_continued = step.endswith("\\")

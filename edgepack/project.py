@@ -16,13 +16,18 @@ from edgepack.base.choice import parse_base
 from edgepack.base.release import DEFAULT_BASE
 from edgepack.deployment.secret_words import is_secret
 from edgepack.errors import InputError
-from edgepack.inference_config import InferenceConfig, parse_inference_config, read_inference_config
+from edgepack.inference_config import (
+    InferenceConfig,
+    dockerfile_problems,
+    parse_inference_config,
+    read_inference_config,
+)
 from edgepack.models.naming import ModelReference, parse_model_reference
 from edgepack.oci.platform import DEFAULT_PLATFORMS, Platform, parse_platforms
 from edgepack.oci.reference import ImageReference, parse_image_reference
 from edgepack.project_file import MODULE_KEYS, ModuleOptions, module_options, read_project_file, usable
 from edgepack.resolve.package_requests import PackageRequests
-from edgepack.script_folder import Script, find_script, package_requests
+from edgepack.script_folder import Script, find_script, first_with, package_requests
 
 _NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 
@@ -43,6 +48,7 @@ class Recipe:
     lock_folder: Path
     environment_file: str
     warnings: tuple[str, ...] = ()
+    unheeded: tuple[str, ...] = ()  # what the inference configuration asks for and does not get
     notes: tuple[str, ...] = ()
     settings_files: tuple[Path, ...] = ()  # what was read to make the recipe
     dockerfile: Path | None = None  # of the user's own, for an engine
@@ -118,6 +124,7 @@ def recipe_of(
     config, config_folder, where = attempt(_read_config, folder, document, options, place) or (None, folder, "")
     near = (config_folder, folder, Path.cwd())
     excluded = _excluded(document, options, place, problems)
+    attempt(_check_base_dockerfile, config, near, where)
     script = attempt(find_script, config, near, where, options.output, excluded) if config else None
     requests = attempt(package_requests, config, script, near, where) if config else None
     module = listed or _read_module(document, name, problems)
@@ -137,7 +144,8 @@ def recipe_of(
         config_folder if where or document else options.workspace / "locks" / name,
         config.conda_file or where or PROJECT_FILE,
         (*(script.warnings if script else ()), *_public_secrets(config, where)),
-        (*config.notes, *(script.notes if script else ()), *(requests.notes if requests else ())),
+        config.notes,
+        (*(script.notes if script else ()), *(requests.notes if requests else ())),
         (*_settings_files(folder, document, where, config, requests), *([dockerfile] if dockerfile else [])),
         dockerfile,
         config_folder if listed is None or where != place else None,
@@ -220,6 +228,19 @@ def _read_config(
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path}: the inference configuration cannot be read ({reason})") from error
     return parse_inference_config(text, str(path)), path.resolve().parent, str(path)
+
+
+def _check_base_dockerfile(config: InferenceConfig | None, near: Sequence[Path], where: str) -> None:
+    """A base Dockerfile that an environment names as a file is held to what its text would be."""
+    if config is None or config.base_dockerfile is None:
+        return
+    path = (first_with(config.base_dockerfile, near, folder=False) or near[0]) / config.base_dockerfile
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{where}: docker.baseDockerfile: {path} cannot be read ({reason})") from error
+    InputError.raise_if_any(dockerfile_problems(text, f"{where}: docker.baseDockerfile {path}"))
 
 
 def _read_module(document: Mapping[str, Any], name: str, problems: list[str]) -> ModuleOptions:

@@ -217,7 +217,7 @@ def parse_models(texts: tuple[str, ...]) -> tuple[ModelReference, ...]:
 def speaking(session: Session) -> Iterator[Voice]:
     """The voice of a command: lines on stderr, and on a terminal one more that changes."""
     if not session.shows_progress:
-        yield Voice(session.say, session.warn)
+        yield Voice(session.say, session.warn, note=lambda text: session.say(f"note: {text}"))
         return
     from rich.console import Console
 
@@ -227,6 +227,7 @@ def speaking(session: Session) -> Iterator[Voice]:
             lambda text: console.print(text, markup=False, highlight=False),
             lambda text: console.print(f"warning: {text}", style="yellow", markup=False, highlight=False),
             lambda text: status.update(text.replace("[", "\\[")),
+            lambda text: console.print(f"note: {text}", markup=False, highlight=False),
         )
 
 

@@ -150,11 +150,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """Where a command that works on a service says what it does: lines, warnings, what is true just now."""
+    """Where a command that works on a service says what it does: lines, warnings, what is true just now, and what was
+    asked for and has no effect (`note`).
+    """
 
     say: Callable[[str], None] = field(default=lambda _text: None)
     warn: Callable[[str], None] = field(default=lambda _text: None)
     show: Callable[[str], None] = field(default=lambda _text: None)
+    note: Callable[[str], None] = field(default=lambda _text: None)
 
 
 SILENT = Voice()

@@ -76,12 +76,22 @@ def read_recipe(workspace: Path, request: ServiceRequest) -> Recipe:
     try:
         recipe = recipe_of({**document, **inline}, request.folder, options)
     except InputError as error:
-        raise InputError(*(text.replace(PROJECT_FILE, _SAID) for text in error.problems)) from error
+        raise InputError(*map(_in_python, error.problems)) from error
     recipe = served(recipe, models, registry)
     recipe = replace(recipe, variables={**request.variables, **recipe.variables})
     if inline:
-        return replace(recipe, environment_file=recipe.environment_file.replace(PROJECT_FILE, _SAID))
+        return replace(
+            recipe,
+            environment_file=_in_python(recipe.environment_file),
+            unheeded=tuple(map(_in_python, recipe.unheeded)),
+            notes=tuple(map(_in_python, recipe.notes)),
+        )
     return recipe
+
+
+def _in_python(text: str) -> str:
+    """A text about a configuration that is no part of a project's file."""
+    return text.replace(f"{PROJECT_FILE}: inference_config", _SAID).replace(PROJECT_FILE, _SAID)
 
 
 def packages_digest(recipe: Recipe) -> str:
@@ -99,8 +109,7 @@ def build_image(workspace: Path, recipe: Recipe, folder: Path, voice: Voice) -> 
     Raises:
         InputError, RemoteError, DamagedDataError: as `edgepack build`.
     """
-    for text in recipe.warnings:
-        voice.warn(text)
+    tell_about(recipe, voice)
     cache = workspace / "cache"
     with open_downloader(cache, [recipe.requests], os.environ, say=voice.say) as downloader:
         locked = _with_locks(workspace, recipe, downloader, voice)
@@ -117,6 +126,16 @@ def build_image(workspace: Path, recipe: Recipe, folder: Path, voice: Voice) -> 
     index = write_layout(layout, images, assemble_index(images, {}), blobs, recipe.image.tag)
     content = choose_platform(layout, str(recipe.platforms[0]))
     return ServiceImage(layout, index.digest, content.config_digest)
+
+
+def tell_about(recipe: Recipe, voice: Voice) -> None:
+    """What `edgepack build` says of a recipe, too."""
+    for text in recipe.warnings:
+        voice.warn(text)
+    for text in dict.fromkeys(recipe.unheeded):
+        voice.note(text)
+    for text in dict.fromkeys(recipe.notes):
+        voice.say(f"note: {text}")
 
 
 def _with_locks(workspace: Path, recipe: Recipe, downloader: Downloader, voice: Voice) -> Recipe:

@@ -43,7 +43,7 @@ class Desk:
     def __post_init__(self) -> None:
         self.workspace = self.folder / "workspace"
         self.shop = shop_with_fake_images(self.workspace)
-        self.voice = Voice(self.said.append, self.said.append)
+        self.voice = Voice(self.said.append, self.said.append, note=self.said.append)
         if self.is_set_up:
             return
         weights = self.folder / "weights.bin"

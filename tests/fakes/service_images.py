@@ -13,7 +13,7 @@ from edgepack.oci.image import Layer, RunConfig, assemble_image
 from edgepack.oci.validate import choose_platform
 from edgepack.project import script_location
 from edgepack.services.record import ServiceRequest, Voice
-from edgepack.services.service_image import packages_digest, read_recipe
+from edgepack.services.service_image import packages_digest, read_recipe, tell_about
 from edgepack.services.stored import LAYOUT, ServiceImage
 from edgepack.services.workshop import Workshop, workshop_of
 from tests.fakes.images import ImageMaker
@@ -33,6 +33,7 @@ def shop_with_fake_images(workspace: Path) -> Workshop:
 def make_fake_image(workspace: Path, request: ServiceRequest, folder: Path, voice: Voice) -> tuple[ServiceImage, str]:
     """The request's script and models over a base that has a shell."""
     target, recipe = host_platform(), read_recipe(workspace, request)
+    tell_about(recipe, voice)
     assert recipe.script is not None
     cache = LayerCache(workspace / "cache")
 

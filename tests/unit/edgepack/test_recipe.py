@@ -140,7 +140,7 @@ def test_nothing_to_build(folder: Path) -> None:
         (with_script(sourceDirectory="nowhere"), "sourceDirectory 'nowhere' is not there"),
         (with_script(condaFile="nowhere.yml"), "condaFile 'nowhere.yml' is not there"),
         (with_script(runtime="spark-py"), "runtime 'spark-py' cannot run on a device"),
-        (with_script(extraDockerfileSteps="steps"), "nothing is run there at build time"),
+        (with_script(extraDockerfileSteps="steps"), "nothing is run or copied at build time"),
         (with_script(entryScript="../score.py"), "entryScript '../score.py' lies outside of the source directory"),
         ("- a", "must be a mapping with keys"),
         ("a: [", "not YAML"),
@@ -266,7 +266,7 @@ def test_variables_and_notes_of_a_configuration(folder: Path) -> None:
     )
     assert recipe.variables == {"A": "1"}
     assert recipe.requests.requirements == ("six",)
-    assert any("base image registry.example.com/base is not used" in note for note in recipe.notes)
+    assert any("base image registry.example.com/base is not used" in text for text in recipe.unheeded)
 
 
 def test_a_default_session_is_warned_about(folder: Path) -> None:

@@ -63,8 +63,12 @@ class CloudDeploymentConfiguration(DeploymentConfiguration):
 
 
 def voice(is_loud: bool) -> Voice:
-    """Warnings go to the log `edgepack.azureml`, progress is printed where it is wanted."""
-    return Voice(print if is_loud else lambda _text: None, lambda text: _LOG.warning(of_arguments(text)))
+    """Warnings and what has no effect go to the log `edgepack.azureml`, progress is printed where it is wanted."""
+
+    def log(text: str) -> None:
+        _LOG.warning(of_arguments(text))
+
+    return Voice(print if is_loud else lambda _text: None, log, note=log)
 
 
 def deploy_models(
