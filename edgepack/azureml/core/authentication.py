@@ -2,12 +2,19 @@
 
 from typing import Any
 
+from edgepack.azureml.cloud_only import refused
+
 
 class AbstractAuthentication:
     """Not needed here."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Take what v1 took, and forget it."""
+
+    get_authentication_header = refused(
+        "get_authentication_header",
+        "nobody logs in; a service that was deployed with auth_enabled=True takes a key of get_keys()",
+    )
 
 
 class InteractiveLoginAuthentication(AbstractAuthentication):
@@ -23,4 +30,16 @@ class ServicePrincipalAuthentication(AbstractAuthentication):
 
 
 class MsiAuthentication(AbstractAuthentication):
+    """Not needed here."""
+
+
+class ArmTokenAuthentication(AbstractAuthentication):
+    """Not needed here."""
+
+
+class TokenAuthentication(AbstractAuthentication):
+    """Not needed here."""
+
+
+class AzureMLTokenAuthentication(AbstractAuthentication):
     """Not needed here."""

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any, NoReturn
 
+from edgepack.azureml.cloud_only import names_of
 from edgepack.azureml.core import environment_store
 from edgepack.azureml.core.conda_dependencies import CONDA_FILE, CondaDependencies
 from edgepack.azureml.core.environment_sections import (
@@ -40,6 +41,7 @@ __all__ = [
 
 ENVIRONMENT_FILE, DOCKERFILE = "azureml_environment.json", "BaseDockerfile"
 _RESERVED = ("microsoft", "azureml")
+__getattr__ = names_of(__name__)  # what is Azure's alone
 
 
 class Environment:
@@ -100,9 +102,8 @@ class Environment:
         """
         text = environment_store.text_of(Path(file_path))
         lines = [line.partition(" #")[0].strip() for line in text.splitlines()]
-        packages = CondaDependencies.create(
-            pip_packages=[], conda_packages=[f"pip={pip_version}" if pip_version else "pip"]
-        )
+        pip = f"pip={pip_version}" if pip_version else "pip"
+        packages = CondaDependencies.create(pip_packages=[], conda_packages=[pip])
         packages.set_pip_requirements(line for line in lines if line and not line.startswith("#"))
         return Environment(name, python=PythonSection(conda_dependencies=packages))
 

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgepack.azureml.cloud_only import nothing, refused
+from edgepack.azureml.cloud_table import COMPUTE, DATA, IMAGES, NETWORK, SECRETS, TRAINING
 from edgepack.azureml.exceptions import UserErrorException
 from edgepack.files import write_file
 from edgepack.workspace_folder import find_workspace
@@ -18,6 +20,8 @@ CONFIG_FILE = "config.json"
 _FOLDERS = (".azureml", "aml_config", "")
 _NAMES = ("subscription_id", "resource_group", "workspace_name")
 LOCAL = "local"
+_ONE_FOLDER = "a workspace is a folder: `EDGEPACK_WORKSPACE` names it, and what is in it can be copied and removed"
+_TRACKING = "MLflow has servers of its own; `edgepack model register --from-mlflow` takes models from them"
 
 
 class Workspace:
@@ -40,6 +44,8 @@ class Workspace:
         self.resource_group = resource_group or LOCAL
         self.subscription_id = subscription_id or LOCAL
         self.location = LOCAL
+        self.sku = LOCAL
+        self.tags: dict[str, str] = {}
 
     @staticmethod
     def from_config(
@@ -112,10 +118,31 @@ class Workspace:
 
         return Environment.list(self)
 
-    @property
-    def compute_targets(self) -> dict[str, Any]:
-        """None: the only computer is this one."""
-        return {}
+    compute_targets = nothing("Workspace.compute_targets", COMPUTE)
+    datasets = nothing("Workspace.datasets", DATA)
+    datastores = nothing("Workspace.datastores", DATA)
+    experiments = nothing("Workspace.experiments", TRAINING)
+    images = nothing("Workspace.images", IMAGES)
+    linked_services = nothing("Workspace.linked_services", NETWORK)
+    private_endpoints = nothing("Workspace.private_endpoints", NETWORK)
+
+    list = staticmethod(refused("Workspace.list", _ONE_FOLDER))
+    delete = refused("Workspace.delete", _ONE_FOLDER)
+    get_default_compute_target = refused("Workspace.get_default_compute_target", COMPUTE)
+    get_default_datastore = refused("Workspace.get_default_datastore", DATA)
+    set_default_datastore = refused("Workspace.set_default_datastore", DATA)
+    get_default_keyvault = refused("Workspace.get_default_keyvault", SECRETS)
+    get_mlflow_tracking_uri = refused("Workspace.get_mlflow_tracking_uri", _TRACKING)
+    get_run = refused("Workspace.get_run", TRAINING)
+    get_connection = refused("Workspace.get_connection", NETWORK)
+    set_connection = refused("Workspace.set_connection", NETWORK)
+    list_connections = refused("Workspace.list_connections", NETWORK)
+    add_private_endpoint = refused("Workspace.add_private_endpoint", NETWORK)
+    diagnose_workspace = refused("Workspace.diagnose_workspace", NETWORK)
+    list_keys = refused("Workspace.list_keys", NETWORK)
+    sync_keys = refused("Workspace.sync_keys", NETWORK)
+    update = refused("Workspace.update", _ONE_FOLDER)
+    update_dependencies = refused("Workspace.update_dependencies", NETWORK)
 
     def get_details(self) -> dict[str, Any]:
         """The workspace in v1's keys, as far as there is something to say; `folder` is where it is."""
