@@ -9,7 +9,8 @@ A baseline is JSON, made by `edgepack drift baseline`:
 
 A number `v` belongs to the bin i with edges[i-1] < v <= edges[i]; the bins at both ends are open, so there is one share
 more than edges. The last share of categories is that of all others. Values that are missing (null, NaN, infinite, no
-number, a list) belong to no bin and have a share of their own, `missing`.
+number, a list) belong to no bin and have a share of their own, `missing`. The texts True and False, as pandas writes
+them into CSV, are true and false.
 
     PSI = sum over bins of (c - b) * ln(c / b), a share being at least FLOOR, and at least that of half a value
 
@@ -34,6 +35,8 @@ MISSING_CHANGE = 0.05
 Z_99 = 2.5758
 """Standard deviations that chance exceeds in one of a hundred cases, on either side."""
 FORMAT = "edgepack_drift"
+TRUTHS = {text: text.lower() for truth in ("true", "false") for text in (truth, truth.title(), truth.upper())}
+"""Texts that are true and false -> the names of the categories."""
 MOST_FEATURES = 1000
 MOST_BINS = 1000
 
@@ -57,8 +60,8 @@ class Feature(NamedTuple):
 
     @property
     def places(self) -> dict[str, int]:
-        """The bin of each category."""
-        return {category: place for place, category in enumerate(self.categories)}
+        """The bin of each category, by the name that `as_category` gives it."""
+        return {TRUTHS.get(category, category): place for place, category in enumerate(self.categories)}
 
 
 class Baseline(NamedTuple):
@@ -81,14 +84,14 @@ def as_number(value: object) -> float | None:
     try:
         number = float(value)
     except (ValueError, OverflowError):
-        return None
+        return {"true": 1.0, "false": 0.0}.get(TRUTHS.get(value, "")) if isinstance(value, str) else None
     return number if math.isfinite(number) else None
 
 
 def as_category(value: object) -> str | None:
     """`value` as the name of a category; None for what is missing. 1 and 1.0 are one category, true is `true`."""
     if isinstance(value, str):
-        return value or None
+        return TRUTHS.get(value, value) or None
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):

@@ -137,6 +137,8 @@ def compare_command(
         report = compare_tables(tables[0], tables[1], names, kinds, thresholds)
     if not report.features:
         before = [feature.name for feature in made.features] if made else list(tables[0].columns)
+        if any(name in tables[-1].columns for name in before):
+            raise InputError("there is no feature that can be compared", *report.notes)
         raise InputError(
             f"there is no feature that both have: {baseline_path} has {named(before)}, {current_path} has "
             f"{named(list(tables[-1].columns))}"

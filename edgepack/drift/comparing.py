@@ -16,7 +16,7 @@ from scipy import stats
 
 from device_agent.drift_sketch import CATEGORY, NUMBER, Baseline, Feature, bin_of, limit, missing_has_changed, psi
 from edgepack.drift.sketching import sketch
-from edgepack.drift.table import Table, categories, is_free_text, kind_of, numbers
+from edgepack.drift.table import Table, categories, is_word, kind_of, numbers, unsuited, why_empty, words_among_numbers
 
 FEW_ROWS = 100
 _MOST_NAMED = 10
@@ -101,11 +101,16 @@ def compare_tables(
             continue
         before, now = baseline.columns[name], current.columns[name]
         kind = kinds.get(name) or kind_of(before)
-        if kind == CATEGORY and is_free_text(categories(before)):
-            notes.append(f"{name} is not compared: nearly every value is another one")
+        if why := unsuited(name, kind, name in kinds, baseline, current):
+            notes.append(f"{name} is not compared: {why}")
             continue
-        feature = sketch(name, kind, before, thresholds.alpha)
-        features.append(_compare(feature, before, now, thresholds))
+        if name not in kinds and (among := words_among_numbers(name, before)):
+            notes.append(f"{name} is compared by categories: {among}")
+        found = _compare(sketch(name, kind, before, thresholds.alpha), before, now, thresholds)
+        if found.baseline_count or found.current_count:
+            features.append(found)
+        else:
+            notes.append(f"{name} is not compared: {why_empty([*before, *now])}")
     return _report(baseline.name, baseline.rows, current, thresholds, features, notes)
 
 
@@ -162,7 +167,7 @@ def _compare(
         notes.append("no values now")
     measures: dict[str, Any] = {}
     if feature.kind == NUMBER:
-        texts = sum(1 for value in now if isinstance(value, str)) - len(numbers(v for v in now if isinstance(v, str)))
+        texts = sum(map(is_word, now))
         notes += [f"{texts} values are no numbers, and count as missing"] if texts else []
         if before is not None and total and feature.size:
             measures = _number_measures(numbers(before), numbers(now))

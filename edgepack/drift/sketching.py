@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from device_agent.drift_sketch import CATEGORY, NUMBER, Baseline, Feature
-from edgepack.drift.table import Table, categories, is_free_text, kind_of, numbers
+from edgepack.drift.table import Table, categories, kind_of, numbers, unsuited, why_empty, words_among_numbers
 from edgepack.errors import InputError
 
 BINS = 10
@@ -68,12 +68,14 @@ def baseline_of(
     for name in names:
         values = table.columns[name]
         kind = kinds.get(name) or kind_of(values)
-        if kind == CATEGORY and is_free_text(categories(values)):
-            notes.append(f"{name} is left out: nearly every value is another one")
+        if why := unsuited(name, kind, name in kinds, table):
+            notes.append(f"{name} is left out: {why}")
             continue
+        if name not in kinds and (among := words_among_numbers(name, values)):
+            notes.append(f"{name} is kept by categories: {among}")
         feature = sketch(name, kind, values, alpha)
         if not feature.size:
-            notes.append(f"{name} is left out: it has no values")
+            notes.append(f"{name} is left out: {why_empty(values)}")
             continue
         features.append(feature)
     if not features:

@@ -1,31 +1,37 @@
 """Rows as columns, and of which kind a column is. Pure."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-from device_agent.drift_sketch import CATEGORY, NUMBER, as_category, as_number
+from device_agent.drift_sketch import CATEGORY, NUMBER, TRUTHS, as_category, as_number
 from edgepack.errors import InputError
 
 OF_COLLECTORS = "$aml_"
 """Columns that SDK v1's collector adds begin with this: ids and times, no features."""
 _FREE_TEXT_CATEGORIES = 50
+_MANY_NUMBERS = 9
+"""So many numbers for each text among them, and the texts are likely to stand for missing values."""
 
 
 @dataclass(frozen=True)
 class Table:
     """Columns of equal length, values as they were read, None for missing ones. `name` says where from; `notes` are
-    sentences about what was left out.
+    sentences about what was left out. `types` names the columns whose type is neither number nor category; where their
+    values are numbers all the same, they are seconds.
     """
 
     name: str
     columns: Mapping[str, Sequence[Any]]
     rows: int
     notes: tuple[str, ...] = ()
+    types: Mapping[str, str] = field(default_factory=dict)
 
 
-def table_of(name: str, rows: Iterable[Mapping[str, Any]], notes: Sequence[str] = ()) -> Table:
+def table_of(
+    name: str, rows: Iterable[Mapping[str, Any]], notes: Sequence[str] = (), types: Mapping[str, str] | None = None
+) -> Table:
     """Columns from rows, in the order in which names come first; a row without a name misses that value."""
     columns: dict[str, list[Any]] = {}
     count = 0
@@ -40,7 +46,7 @@ def table_of(name: str, rows: Iterable[Mapping[str, Any]], notes: Sequence[str] 
     for column in columns.values():
         column += [None] * (count - len(column))
     kept = {key: column for key, column in columns.items() if not key.startswith(OF_COLLECTORS)}
-    return Table(name, kept, count, tuple(notes))
+    return Table(name, kept, count, tuple(notes), types or {})
 
 
 def choose_features(tables: Sequence[Table], only: Collection[str], ignored: Collection[str]) -> list[str]:
@@ -64,15 +70,62 @@ def choose_features(tables: Sequence[Table], only: Collection[str], ignored: Col
 
 
 def kind_of(values: Iterable[Any]) -> str:
-    """A column of numbers (also as texts) is NUMBER, everything else CATEGORY; true and false are categories."""
-    is_empty = True
+    """A column of numbers (also as texts) is NUMBER, everything else CATEGORY; true and false are categories, what is
+    infinite, a list or an object is missing.
+    """
+    has_numbers = False
     for value in values:
-        if value is None or (isinstance(value, float) and value != value):
-            continue
-        if isinstance(value, bool) or as_number(value) is None:
+        if as_number(value) is None:
+            if is_word(value):
+                return CATEGORY
+        elif isinstance(value, bool) or (isinstance(value, str) and value in TRUTHS):
             return CATEGORY
-        is_empty = False
-    return CATEGORY if is_empty else NUMBER
+        else:
+            has_numbers = True
+    return NUMBER if has_numbers else CATEGORY
+
+
+def is_word(value: object) -> bool:
+    """Whether it is a text that stands for no number, not even for an infinite one."""
+    if not isinstance(value, str) or not value or value in TRUTHS:
+        return False
+    try:
+        float(value)
+    except ValueError:
+        return True
+    return False
+
+
+def unsuited(name: str, kind: str, is_told: bool, *tables: Table) -> str:
+    """Why the shares of a column would mean nothing; empty where they mean something. The first of `tables` decides;
+    with `is_told` the kind is the user's choice.
+    """
+    types = [table.types[name] for table in tables if name in table.types]
+    if types and not is_told:
+        is_seconds = any(numbers(table.columns[name]) for table in tables if name in table.types)
+        return f"its type is {types[0]}" + (f"; --numeric {name} compares it in seconds" if is_seconds else "")
+    if kind == CATEGORY and is_free_text(categories(tables[0].columns[name])):
+        among = "" if is_told else words_among_numbers(name, tables[0].columns[name])
+        return "nearly every value is another one" + (f"; {among}" if among else "")
+    return ""
+
+
+def words_among_numbers(name: str, values: Sequence[Any]) -> str:
+    """A sentence about a few texts among many numbers; empty where it is otherwise."""
+    words = [value for value in values if is_word(value)]
+    count = len(numbers(values))
+    if not words or count < _MANY_NUMBERS * len(words):
+        return ""
+    texts = "1 text" if len(words) == 1 else f"{len(words)} texts"
+    return f"it has {count} numbers and {texts} ({words[0][:40]!r}): --numeric {name} compares the numbers"
+
+
+def why_empty(values: Sequence[Any]) -> str:
+    """What a column without values holds instead."""
+    held = sorted(
+        {"lists" if isinstance(value, list) else "objects" for value in values if isinstance(value, list | dict)}
+    )
+    return f"its values are {' and '.join(held)}" if held else "it has no values"
 
 
 def numbers(values: Iterable[Any]) -> list[float]:
