@@ -26,6 +26,7 @@ from device_agent.model_faults import refusal_of_input
 from device_agent.request_params import Param, params_of, with_defaults
 from device_agent.table_request import Column, FormRequest, Table, read_request, table_of
 from device_agent.tensor_request import tensors_of
+from device_agent.text_request import is_texts, takes_texts, texts_of
 
 _NUMPY = {
     "double": "float64",
@@ -40,7 +41,7 @@ _KEYWORDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_
 
 @dataclass(frozen=True)
 class _Loaded:
-    """The model, and what its signature or itself says of its inputs: `columns`, `tensors` or neither."""
+    """The model, and what its signature or itself says of its inputs: `columns`, `tensors` or neither; or texts."""
 
     model: Any
     is_pyfunc: bool
@@ -49,6 +50,7 @@ class _Loaded:
     params: tuple[Param, ...]
     method: str
     is_hint: bool
+    takes_texts: bool
 
 
 _loaded: _Loaded | None = None
@@ -74,7 +76,8 @@ def init() -> None:
         )
     _loaded = _loaded_model(model, served, method)
     inputs = _loaded.tensors or [column.name for column in _loaded.columns]
-    print(f"Serving {path}; inputs: {', '.join(map(str, inputs)) or 'as they come'}")
+    otherwise = "texts" if _loaded.takes_texts else "as they come"
+    print(f"Serving {path}; inputs: {', '.join(map(str, inputs)) or otherwise}")
 
 
 def run(data: str) -> Any:
@@ -111,7 +114,8 @@ def _loaded_model(model: Any, served: Mapping[str, Any], method: str) -> _Loaded
     is_pyfunc = served["loader"] == "pyfunc"
     if not columns and not tensors and not is_pyfunc:
         columns = [Column(str(name), "any") for name in getattr(model, "feature_names_in_", ())]
-    return _Loaded(model, is_pyfunc, tuple(columns), tensors, params, method, bool(served.get("is_hint")))
+    is_hint, of_texts = bool(served.get("is_hint")), not is_pyfunc and takes_texts(model)
+    return _Loaded(model, is_pyfunc, tuple(columns), tensors, params, method, is_hint, of_texts)
 
 
 def _input_of(request: FormRequest, loaded: _Loaded) -> Any:
@@ -119,6 +123,9 @@ def _input_of(request: FormRequest, loaded: _Loaded) -> Any:
         return tensors_of(request, loaded.tensors)
     if loaded.is_pyfunc and not loaded.columns:
         return input_as_mlflow_reads_it(loaded.model, request, is_hint=loaded.is_hint)
+    is_known = bool(loaded.columns) or hasattr(loaded.model, "n_features_in_")
+    if loaded.takes_texts or (is_texts(request) and not loaded.is_pyfunc and not is_known):
+        return np.array(texts_of(request, loaded.columns), dtype=object)
     return _table_of(request, loaded)
 
 

@@ -200,11 +200,11 @@ def fitted(value: Any, kind: str) -> Any:
     if kind in _WHOLE:
         bits = _WHOLE[kind]
         if not number or not -(2 ** (bits - 1)) <= value < 2 ** (bits - 1) or value != int(value):
-            raise ValueError(f"expected {kind}, found {_shown(value)}")
+            raise ValueError(f"expected {kind}, found {shown(value)}")
         return int(value)
     if kind in ("double", "float"):
         if not number:
-            raise ValueError(f"expected {kind}, found {_shown(value)}")
+            raise ValueError(f"expected {kind}, found {shown(value)}")
         try:
             figure = float(value)
         except OverflowError:
@@ -214,7 +214,7 @@ def fitted(value: Any, kind: str) -> Any:
         return figure
     wanted = {"boolean": bool, "string": str, "datetime": str, "binary": str, "object": dict}.get(kind)
     if wanted is not None and not isinstance(value, wanted):
-        raise ValueError(f"expected {kind}, found {_shown(value)}")
+        raise ValueError(f"expected {kind}, found {shown(value)}")
     try:
         if kind == "datetime":
             moment = datetime.fromisoformat(value)
@@ -227,8 +227,9 @@ def fitted(value: Any, kind: str) -> Any:
         form = (
             f"a time as in ISO 8601, from {_FIRST_TIME.year} to {_LAST_TIME.year}" if kind == "datetime" else "base64"
         )
-        raise ValueError(f"expected {kind}, which is {form}, found {_shown(value)}") from None
+        raise ValueError(f"expected {kind}, which is {form}, found {shown(value)}") from None
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value in a message: the beginning of its JSON."""
     return json.dumps(value)[:40]
