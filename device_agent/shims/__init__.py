@@ -2,7 +2,7 @@
 
 The folder holds a tree of modules under the names that scripts use (`azureml/core/model.py` is
 `azureml.core.model`). `install_shims` puts a finder at the end of the import path: what is really installed
-always wins, module by module. To add a shim, add its file.
+always wins, module by module. To add a shim, add its file, or its names to `workspace_names`.
 """
 
 import sys
@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
+
+from device_agent.shims import workspace_names
 
 _TREE = Path(__file__).parent
 _TOP_NAMES = frozenset({"azureml", "azureml_inference_server_http"})
@@ -28,7 +30,10 @@ class ShimFinder:
         parts = fullname.split(".")
         if parts[0] not in _TOP_NAMES:
             return None
-        return PathFinder.find_spec(fullname, [str(_TREE.joinpath(*parts[:-1]))], target)
+        found = PathFinder.find_spec(fullname, [str(_TREE.joinpath(*parts[:-1]))], target)
+        if found is None and fullname in workspace_names.MODULES:
+            return ModuleSpec(fullname, workspace_names.WorkspaceLoader)  # type: ignore[arg-type]
+        return found
 
 
 def install_shims() -> None:

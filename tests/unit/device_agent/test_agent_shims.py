@@ -149,3 +149,46 @@ def test_the_classes_that_a_logging_file_names(tmp_path: Path) -> None:
         "WARNING",
         "False",
     ]
+
+
+def test_what_needs_a_workspace_is_imported_and_refused(tmp_path: Path) -> None:
+    code = """
+        import inspect
+        import azureml.core.run
+        from azureml.core import Dataset, Environment, Experiment, Keyvault, Model, Run, Workspace
+        from azureml.core.authentication import ServicePrincipalAuthentication
+        from azureml.core.dataset import Dataset as Same
+        from azureml.core.webservice import Webservice
+        from azureml.core.workspace import *
+        from azureml.exceptions import AzureMLException, UserErrorException
+        def prepare(run: Run | None, workspace: "Workspace") -> list[Dataset]: ...
+        assert Dataset is Same and Run is azureml.core.run.Run and not isinstance(1, Run)
+        assert not hasattr(Run, "get_context") and inspect.signature(Run) and inspect.getmembers(Workspace)
+        for use in (Run, lambda: Run.get_context(), lambda: Workspace.from_config(), lambda: Dataset("x")):
+            try:
+                use()
+            except UserErrorException as error:
+                assert isinstance(error, AzureMLException) and str(error) == error.message
+                print(error)
+        try:
+            from azureml.core import Modle
+        except ImportError as error:
+            print(error)
+        try:
+            import azureml.core.computers
+        except ImportError as error:
+            print(error)
+    """
+    lines = _python(code, tmp_path).splitlines()
+    why = "needs a workspace, and where a model is served there is none: models are below AZUREML_MODEL_DIR"
+    for line, name in zip(lines, ("Run", "Run.get_context", "Workspace.from_config", "Dataset"), strict=False):
+        assert line.startswith(f"{name} {why}")
+    assert lines[4].startswith("cannot import name 'Modle' from 'azureml.core'")
+    assert lines[5:] == ["No module named 'azureml.core.computers'"]
+
+
+def test_installed_parts_win_over_what_needs_a_workspace(tmp_path: Path) -> None:
+    (tmp_path / "azureml" / "core").mkdir(parents=True)
+    (tmp_path / "azureml" / "core" / "run.py").write_text("class Run: ORIGIN = 'installed'\n")
+    code = "from azureml.core.run import Run; print(Run.ORIGIN)"
+    assert _python(code, tmp_path) == "installed\n"

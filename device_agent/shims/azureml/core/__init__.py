@@ -1,5 +1,9 @@
-"""Stand-in for `azureml.core`: what entry scripts use of it."""
+"""Stand-in for `azureml.core`: what entry scripts use of it, and what they import beside that."""
+
+from device_agent.shims.workspace_names import names_of
 
 from .model import Model
 
 __all__ = ["Model"]
+
+__getattr__ = names_of("azureml.core")

@@ -1,4 +1,4 @@
-"""Stand-in for `azureml.exceptions`: the errors that `Model.get_model_path` raises."""
+"""Stand-in for `azureml.exceptions`: the errors that the other stand-ins raise."""
 
 
 class AzureMLException(Exception):
@@ -7,6 +7,10 @@ class AzureMLException(Exception):
     def __init__(self, exception_message: str) -> None:
         self.message = exception_message
         super().__init__(exception_message)
+
+
+class UserErrorException(AzureMLException):
+    """Something that needs a workspace; a device has none."""
 
 
 class WebserviceException(AzureMLException):
