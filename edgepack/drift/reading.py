@@ -1,5 +1,6 @@
 """Files -> tables: CSV, JSON, JSON lines, Parquet, what data collectors write on a device, and records of requests.
 
+A row of CSV and Parquet is a row, whatever its columns are called; an object of JSON may be a body with rows in it.
 A folder is read whole, below it too; but not JSON lines of an agent beside which their Parquet stands: it turns the one
 into the other, and may have been stopped before it removed the first. A last line that was torn by such an end is left
 out. Records of requests are told by their members (`status`, `request`, `response`); of these the rows of `part` count,
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from device_agent.drift_rows import rows_of
+from device_agent.drift_rows import FIELDS, rows_of, taken_apart
 from device_agent.drift_sketch import FORMAT, REQUEST, RESPONSE, Baseline, read_baseline
 from edgepack.drift.table import Table, table_of
 from edgepack.errors import InputError
@@ -26,6 +27,7 @@ MISSING_TEXTS = frozenset(("", "na", "n/a", "nan", "null", "none"))
 _MOST_PROBLEMS = 10
 _HOUR = re.compile(r"/\d{4}(/\d\d){3}/[^/]+\Z")
 _OF_CAPTURE = {"status", "request", "response"}
+_QUOTED = re.compile(r'"[^"]*("|$)')
 
 
 @dataclass
@@ -38,6 +40,7 @@ class _Reading:
     failed: int = 0
     unread: int = 0
     torn: int = 0
+    types: dict[str, str] = field(default_factory=dict)
 
     def problem(self, text: str) -> None:
         self.problems.append(text)
@@ -63,12 +66,12 @@ def read_table(path: Path, *, part: str = REQUEST, member: str = "") -> Table:
         notes.append(f"{path}: {reading.unread} records have no rows in {where} of the {part}; --field names another")
     if not rows:
         raise InputError(f"{path} has no rows", *notes)
-    return table_of(str(path), rows, notes)
+    return table_of(str(path), rows, notes, reading.types)
 
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        found = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file())
+        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
         turned = {file.with_suffix(".jsonl") for file in found if file.suffix == ".parquet" and _is_of_an_hour(file)}
         found = [file for file in found if file not in turned]
         if not found:
@@ -106,7 +109,8 @@ def _rows_of_file(path: Path, reading: _Reading) -> Iterator[Mapping[str, Any]]:
         except (ValueError, RecursionError) as error:
             reading.problem(f"{path}: no JSON: {error}")
             return
-        yield from _rows_of_record(document, reading)
+        frame = None if reading.member else _rows_of_frame(document)
+        yield from _rows_of_record(document, reading) if frame is None else frame
     else:
         lines = text.split("\n")
         for number, line in enumerate(lines, 1):
@@ -122,12 +126,25 @@ def _rows_of_file(path: Path, reading: _Reading) -> Iterator[Mapping[str, Any]]:
                 yield from _rows_of_record(record, reading)
 
 
+def _rows_of_frame(document: Any) -> list[Mapping[str, Any]] | None:
+    """The rows of what pandas' `to_json()` writes: objects of equal keys, a column or (orient="index") a row each."""
+    if not isinstance(document, dict) or not all(isinstance(each, dict) and each for each in document.values()):
+        return None
+    keys = {*next(iter(document.values()), {})}
+    is_body = len(document) == 1 and next(iter(document)) in FIELDS
+    if not keys or is_body or any(each.keys() != keys for each in document.values()):
+        return None
+    if all(name.isdigit() for name in document) and not all(key.isdigit() for key in keys):
+        return list(document.values())
+    return [{name: column[key] for name, column in document.items()} for key in next(iter(document.values()))]
+
+
 def _rows_of_csv(path: Path, text: str, reading: _Reading) -> Iterator[Mapping[str, Any]]:
-    first = text.partition("\n")[0]
+    first = _QUOTED.sub("", text.partition("\n")[0])
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count))
     try:
         names = [name.strip() for name in next(lines, [])]
-        doubled = sorted({name for name in names if names.count(name) > 1})
+        doubled = sorted({name for name in names if name and names.count(name) > 1})
         if not names or doubled:
             what = f"has the columns {', '.join(map(repr, doubled))} twice" if names else "is empty"
             reading.problem(f"{path} {what}")
@@ -150,18 +167,31 @@ def _rows_of_parquet(path: Path, reading: _Reading) -> Iterator[Mapping[str, Any
     try:
         import pyarrow as arrow
         from pyarrow import parquet
+
+        from edgepack.drift.arrow_columns import plain_values, strange_type
     except ImportError:
         raise InputError(f"{path}: Parquet is read by pyarrow: pip install edgepack[drift]") from None
     try:
         found = parquet.ParquetFile(path)
+        schema = found.schema_arrow
+        is_captured = {*schema.names} >= _OF_CAPTURE
+        if not is_captured:
+            reading.types |= {each.name: told for each in schema if (told := strange_type(each.type))}
         for batch in found.iter_batches():
-            for row in batch.to_pylist():
-                yield from _rows_of_record(_as_captured(row), reading)
+            columns = dict(zip(schema.names, map(plain_values, batch.columns), strict=True))
+            rows: list[Mapping[str, Any]] = [
+                dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
+            ]
+            if is_captured or reading.member:
+                for row in rows:
+                    yield from _rows_of_record(_as_captured(row), reading)
+            else:
+                yield from taken_apart(rows)
     except (OSError, arrow.ArrowException) as error:
         reading.problem(f"{path}: no Parquet: {str(error).splitlines()[0]}")
 
 
-def _as_captured(row: dict[str, Any]) -> dict[str, Any]:
+def _as_captured(row: Mapping[str, Any]) -> Mapping[str, Any]:
     """A captured record with its bodies as they were: in Parquet they are texts of JSON."""
     if not row.keys() >= _OF_CAPTURE:
         return row
@@ -178,7 +208,7 @@ def _as_captured(row: dict[str, Any]) -> dict[str, Any]:
 def _rows_of_record(record: Any, reading: _Reading) -> Iterator[Mapping[str, Any]]:
     """The rows of one captured record, of one event of a collector, or the record itself."""
     is_request = reading.part == REQUEST
-    if isinstance(record, dict) and record.keys() >= _OF_CAPTURE:
+    if isinstance(record, Mapping) and record.keys() >= _OF_CAPTURE:
         if not isinstance(record["status"], int) or record["status"] >= 400:
             reading.failed += 1
             return

@@ -1,5 +1,6 @@
 """Rows as columns, and of which kind a column is. Pure."""
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -10,6 +11,8 @@ from edgepack.errors import InputError
 
 OF_COLLECTORS = "$aml_"
 """Columns that SDK v1's collector adds begin with this: ids and times, no features."""
+_INDEX = re.compile(r"(__index_level_\d+__)?")
+"""What pandas calls the index of a frame in CSV and in Parquet."""
 _FREE_TEXT_CATEGORIES = 50
 _MANY_NUMBERS = 9
 """So many numbers for each text among them, and the texts are likely to stand for missing values."""
@@ -45,8 +48,11 @@ def table_of(
         count += 1
     for column in columns.values():
         column += [None] * (count - len(column))
-    kept = {key: column for key, column in columns.items() if not key.startswith(OF_COLLECTORS)}
-    return Table(name, kept, count, tuple(notes), types or {})
+    kept = {
+        key: column for key, column in columns.items() if not (key.startswith(OF_COLLECTORS) or _INDEX.fullmatch(key))
+    }
+    unnamed = [f"{name}: a column without a name, as pandas writes an index, is left out"] if "" in columns else []
+    return Table(name, kept, count, (*notes, *unnamed), types or {})
 
 
 def choose_features(tables: Sequence[Table], only: Collection[str], ignored: Collection[str]) -> list[str]:
@@ -125,7 +131,8 @@ def why_empty(values: Sequence[Any]) -> str:
     held = sorted(
         {"lists" if isinstance(value, list) else "objects" for value in values if isinstance(value, list | dict)}
     )
-    return f"its values are {' and '.join(held)}" if held else "it has no values"
+    field = "; --field reads the lists of a member as rows" if "lists" in held else ""
+    return f"its values are {' and '.join(held)}{field}" if held else "it has no values"
 
 
 def numbers(values: Iterable[Any]) -> list[float]:

@@ -25,11 +25,8 @@ def wave(count: int = 500, start: float = 0.0) -> list[float]:
 
 def compared(before: list[Any], now: list[Any], **kinds: str) -> DriftReport:
     """The features `x`, before and now, and `y`, the same."""
-    tables = [
-        Table(name, {"x": values, "y": wave(len(values))}, len(values))
-        for name, values in (("before", before), ("now", now))
-    ]
-    return compare_tables(*tables, ["x", "y"], kinds, Thresholds())
+    first, second = (Table(f"of {len(x)}", {"x": x, "y": wave(len(x))}, len(x)) for x in (before, now))
+    return compare_tables(first, second, ["x", "y"], kinds, Thresholds())
 
 
 def drift(*arguments: object) -> Result:
@@ -39,7 +36,9 @@ def drift(*arguments: object) -> Result:
 @pytest.mark.parametrize("texts", [("True", "False"), ("TRUE", "FALSE"), ("true", "false")])
 def test_truths_in_csv_are_those_of_requests(tmp_path: Path, texts: tuple[str, str]) -> None:
     (tmp_path / "training.csv").write_text("on\n" + "\n".join(texts[place % 3 == 0] for place in range(300)))
-    records = [{"status": 200, "request": {"data": [{"on": place % 3 != 0}]}, "response": 1} for place in range(300)]
+    records: list[Any] = [
+        {"status": 200, "request": {"data": [{"on": place % 3 != 0}]}, "response": 1} for place in range(300)
+    ]
     (tmp_path / "kept.jsonl").write_text("\n".join(map(json.dumps, records)))
     files = tmp_path / "training.csv", tmp_path / "kept.jsonl"
     assert drift("--baseline", files[0], "--current", files[1], "--fail-on", "drift").exit_code == 0
@@ -105,5 +104,7 @@ def test_what_has_no_values_on_either_side_is_no_match() -> None:
     report = compared([None] * 200, [math.nan] * 200)
     assert [feature.name for feature in report.features] == ["y"]
     assert report.notes == ("x is not compared: it has no values",)
-    assert compared([[1, 2]] * 200, [{}] * 200).notes == ("x is not compared: its values are lists and objects",)
+    assert compared([[1, 2]] * 200, [{}] * 200).notes == (
+        "x is not compared: its values are lists and objects; --field reads the lists of a member as rows",
+    )
     assert compared([None] * 200, wave(200)).drifted == ("x",)
