@@ -99,12 +99,20 @@ def _fetched(source: str, folder: Path) -> Path:
 
 
 def _sample(folder: Path, model: MlflowModel, temporary: Path) -> Path | None:
-    """The model's example as a request of what serves it; None where there is none that can be sent as JSON."""
+    """The model's example as a request of what serves it; None where there is none that can be sent as JSON.
+
+    MLflow writes missing values as NaN, which is no JSON; they become null. ONNX models take neither.
+    """
+
+    def constant(name: str) -> None:
+        if name != "NaN" or "onnx" in model.flavors:
+            raise ValueError(f"{name} is no JSON number")
+
     for name in (EXAMPLES[0], model.example or EXAMPLES[1]):
         path = folder / name
         if path.suffix == ".json" and path.is_file():
             try:
-                example = json.loads(path.read_text(encoding="utf-8"))
+                example = json.loads(path.read_text(encoding="utf-8"), parse_constant=constant)
             except (ValueError, RecursionError):
                 continue
             request = _request(example, model, is_request=name == EXAMPLES[0] or model.example_is_request)

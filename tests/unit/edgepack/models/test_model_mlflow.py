@@ -71,6 +71,25 @@ def test_the_example_becomes_a_request(tmp_path: Path) -> None:
     assert request == {"dataframe_split": {"columns": ["a", "b"], "data": [[1.0, "x"]]}}
 
 
+@pytest.mark.parametrize(
+    ("flavor", "example", "expected"),
+    [
+        ("sklearn", '{"inputs": [[NaN, 1.0]]}', {"inputs": [[None, 1.0]]}),
+        ("sklearn", '{"inputs": [[Infinity]]}', None),
+        ("onnx", '{"inputs": {"x": [[1.0]]}}', {"x": [[1.0]]}),
+        ("onnx", '{"inputs": {"x": [[NaN]]}}', None),
+    ],
+)
+def test_an_example_with_missing_values_becomes_json(
+    tmp_path: Path, flavor: str, example: str, expected: object
+) -> None:
+    (tmp_path / "MLmodel").write_text(f"flavors: {{{flavor}: {{}}}}\n")
+    (tmp_path / "serving_input_example.json").write_text(example)
+    with open_mlflow(str(tmp_path)) as found:
+        request = found.sample_input and json.loads(found.sample_input.read_text(), parse_constant=pytest.fail)
+    assert request == expected
+
+
 def test_a_folder_without_a_description_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="MLmodel"), open_mlflow(str(tmp_path)):
         pass
