@@ -41,7 +41,10 @@ _KEYWORDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_
 
 @dataclass(frozen=True)
 class _Loaded:
-    """The model, and what its signature or itself says of its inputs: `columns`, `tensors` or neither; or texts."""
+    """The model, and what its signature or itself says of its inputs: `columns`, `tensors`, texts or nothing.
+
+    `is_signed`: the columns are those of a signature.
+    """
 
     model: Any
     is_pyfunc: bool
@@ -50,6 +53,7 @@ class _Loaded:
     params: tuple[Param, ...]
     method: str
     is_hint: bool
+    is_signed: bool
     takes_texts: bool
 
 
@@ -114,8 +118,17 @@ def _loaded_model(model: Any, served: Mapping[str, Any], method: str) -> _Loaded
     is_pyfunc = served["loader"] == "pyfunc"
     if not columns and not tensors and not is_pyfunc:
         columns = [Column(str(name), "any") for name in getattr(model, "feature_names_in_", ())]
-    is_hint, of_texts = bool(served.get("is_hint")), not is_pyfunc and takes_texts(model)
-    return _Loaded(model, is_pyfunc, tuple(columns), tensors, params, method, is_hint, of_texts)
+    return _Loaded(
+        model,
+        is_pyfunc,
+        tuple(columns),
+        tensors,
+        params,
+        method,
+        is_hint=bool(served.get("is_hint")),
+        is_signed=bool(served["inputs"]),
+        takes_texts=not is_pyfunc and takes_texts(model),
+    )
 
 
 def _input_of(request: FormRequest, loaded: _Loaded) -> Any:
@@ -125,12 +138,12 @@ def _input_of(request: FormRequest, loaded: _Loaded) -> Any:
         return input_as_mlflow_reads_it(loaded.model, request, is_hint=loaded.is_hint)
     is_known = bool(loaded.columns) or hasattr(loaded.model, "n_features_in_")
     if loaded.takes_texts or (is_texts(request) and not loaded.is_pyfunc and not is_known):
-        return np.array(texts_of(request, loaded.columns), dtype=object)
+        return np.array(texts_of(request, loaded.columns, takes_more=loaded.is_signed), dtype=object)
     return _table_of(request, loaded)
 
 
 def _table_of(request: FormRequest, loaded: _Loaded) -> Any:
-    table = table_of(request, loaded.columns)
+    table = table_of(request, loaded.columns, takes_more=loaded.is_signed)
     width = getattr(loaded.model, "n_features_in_", None)
     takes_table = bool(loaded.columns) or (width is None and find_spec("pandas") is not None)
     if table.columns is None or not takes_table:  # it was trained on an array
@@ -164,7 +177,8 @@ def _refuse_rounded(table: Table) -> None:
     large = [
         name
         for name, values in zip(table.columns or (), zip(*table.rows, strict=True), strict=False)
-        if None in values and any(isinstance(value, int) and abs(value) > 2**53 for value in values)
+        if any(value is None or value != value for value in values)
+        and any(isinstance(value, int) and abs(value) > 2**53 for value in values)
     ]
     if large:
         listing = ", ".join(map(repr, large))

@@ -3,7 +3,8 @@
 Forms: `{"data": [[..], ..]}` and bare lists (v1); `{"dataframe_split": {"columns": .., "data": ..}}`,
 `{"dataframe_records": [{..}, ..]}`, `{"instances": ..}` and `{"inputs": ..}` (MLflow). Beside each may stand `method`,
 and beside those of MLflow `params`. A row is a list, or an object by column; where there is one column, its value will
-do. All problems of a request are told at once.
+do. NaN stands for a missing value, as null does; MLflow's own clients write it. All problems of a request are told at
+once.
 """
 
 import base64
@@ -12,7 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import Any
 
 from device_agent.errors import BadInput
 
@@ -23,6 +24,7 @@ _MOST_PROBLEMS = 10
 _TOO_LARGE_FLOAT = (2.0 - 2.0**-24) * 2.0**127  # from here on, rounding gives infinity
 _FIRST_TIME, _LAST_TIME = datetime(1678, 1, 1), datetime(2262, 1, 1)
 _WHOLE = {"integer": 32, "long": 64}
+_NUMBERS = (*_WHOLE, "double", "float")
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,10 @@ def read_request(text: str, method: str = METHODS[0]) -> FormRequest:
     return FormRequest(form, document[form], asked, document.get("params"))
 
 
-def table_of(request: FormRequest, signature: Sequence[Column]) -> Table:
+def table_of(request: FormRequest, signature: Sequence[Column], *, takes_more: bool = False) -> Table:
     """The rows of a request; with a signature, columns are put in its order and each value is checked against its type.
+
+    `takes_more`: columns that the signature does not name are left out, not refused.
 
     Raises:
         BadInput: it is no table, or does not fit; what was expected is said.
@@ -99,15 +103,17 @@ def table_of(request: FormRequest, signature: Sequence[Column]) -> Table:
     if not signature:
         return Table(rows, columns)
     left_out = () if columns is None else tuple(each.name for each in signature if each.name not in columns)
-    return Table(_in_order(rows, columns, signature), tuple(column.name for column in signature), left_out)
+    return Table(_in_order(rows, columns, signature, takes_more), tuple(column.name for column in signature), left_out)
 
 
 def _parse_json(text: str) -> Any:
-    def refuse(constant: str) -> NoReturn:
-        raise ValueError(f"{constant} is no JSON number")
+    def constant(name: str) -> float:
+        if name != "NaN":
+            raise ValueError(f"{name} is no JSON number")
+        return math.nan
 
     try:
-        return json.loads(text, parse_constant=refuse)
+        return json.loads(text, parse_constant=constant)
     except RecursionError:
         raise BadInput("The request is not JSON: nested too deeply.") from None
     except ValueError as error:
@@ -158,7 +164,9 @@ def _rows(
     return value, columns
 
 
-def _in_order(rows: list[list[Any]], columns: tuple[str, ...] | None, signature: Sequence[Column]) -> list[list[Any]]:
+def _in_order(
+    rows: list[list[Any]], columns: tuple[str, ...] | None, signature: Sequence[Column], takes_more: bool
+) -> list[list[Any]]:
     listing = ", ".join(f"{column.name!r} {column.kind}" for column in signature)
     problems = []
     if columns is None:
@@ -166,10 +174,10 @@ def _in_order(rows: list[list[Any]], columns: tuple[str, ...] | None, signature:
             raise BadInput(f"A row has {len(rows[0])} values. The model expects: {listing}.")
         columns = tuple(column.name for column in signature)
     known = {column.name for column in signature}
-    problems += [f"Unknown column {name!r}." for name in columns if name not in known]
-    problems += [
-        f"Column {each.name!r} is missing." for each in signature if each.required and each.name not in columns
-    ]
+    missing = [f"Column {each.name!r} is missing." for each in signature if each.required and each.name not in columns]
+    if missing or not takes_more:  # what is missing may be misspelt
+        problems += [f"Unknown column {name!r}." for name in columns if name not in known]
+    problems += missing
     places = {name: place for place, name in enumerate(columns)}
     ordered = []
     for number, row in enumerate(rows):
@@ -177,7 +185,7 @@ def _in_order(rows: list[list[Any]], columns: tuple[str, ...] | None, signature:
         for column in signature:
             value = row[places[column.name]] if column.name in places else None
             try:
-                values.append(None if _may_be_null(value, column) else fitted(value, column.kind))
+                values.append(None if _may_be_null(value, column) else cell(value, column.kind))
             except ValueError as error:
                 values.append(None)
                 if column.name in places:
@@ -191,7 +199,25 @@ def _in_order(rows: list[list[Any]], columns: tuple[str, ...] | None, signature:
 
 def _may_be_null(value: Any, column: Column) -> bool:
     """A missing value: MLflow knows one in all columns but those of whole numbers."""
-    return value is None and not (column.required and column.kind in _WHOLE)
+    is_missing = value is None or (isinstance(value, float) and math.isnan(value) and column.kind != "any")
+    return is_missing and not (column.required and column.kind in _WHOLE)
+
+
+def cell(value: Any, kind: str) -> Any:
+    """The value of a table as a type of MLflow's has it. Raises ValueError.
+
+    As `fitted`, but what says the same in another type is taken, as by MLflow: the text of a number for a number, true
+    and false for 1 and 0, and the reverse.
+    """
+    is_flag = isinstance(value, bool)
+    if kind == "boolean" and isinstance(value, int | float) and not is_flag and value in (0, 1):
+        return bool(value)
+    if kind not in _NUMBERS or not (is_flag or isinstance(value, str)):
+        return fitted(value, kind)
+    try:
+        return fitted(int(value) if kind in _WHOLE else float(value), kind)
+    except ValueError as error:
+        raise ValueError(f"expected {kind}, found {shown(value)}") from error
 
 
 def fitted(value: Any, kind: str) -> Any:
@@ -203,7 +229,7 @@ def fitted(value: Any, kind: str) -> Any:
             raise ValueError(f"expected {kind}, found {shown(value)}")
         return int(value)
     if kind in ("double", "float"):
-        if not number:
+        if not number or value != value:
             raise ValueError(f"expected {kind}, found {shown(value)}")
         try:
             figure = float(value)

@@ -2,10 +2,11 @@
 
 One input without a name is an array; inputs with names are arrays by name, in `inputs` each as a whole, in `instances`
 row by row. In the forms of tables a column is an input, and a cell has its values of one row, in any nesting; where
-there is one input, the columns together may be its rows. Null stands for NaN among floats.
+there is one input, the columns together may be its rows. Null stands for NaN among floats. Inputs that the signature
+does not name are left out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,18 +43,18 @@ def _by_name(request: FormRequest, inputs: Sequence[ModelInput]) -> dict[str, An
         return value
     if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
         names = list(dict.fromkeys(name for row in value for name in row))
-        uneven = [name for name in names if not all(name in row for row in value)]
+        known = {spec.name for spec in inputs}
+        uneven = [name for name in names if name in known and not all(name in row for row in value)]
         if uneven:
             raise BadInput(f"{request.form}: not every row has {', '.join(map(repr, uneven))}.")
-        return {name: [row[name] for row in value] for name in names}
+        return {name: [row.get(name) for row in value] for name in names}
     if isinstance(value, list) and len(inputs) == 1:
         return {inputs[0].name: value}
     raise BadInput(f"{request.form} must have the inputs by name.")
 
 
 def _of_lists(given: dict[str, Any], inputs: Sequence[ModelInput]) -> tuple[dict[str, Any], list[str]]:
-    known = {spec.name for spec in inputs}
-    problems = [f"Unknown input {name!r}." for name in given if name not in known]
+    problems = _unknown("input", given, inputs)
     arrays = {}
     for spec in inputs:
         if spec.name not in given:
@@ -74,7 +75,7 @@ def _of_table(request: FormRequest, inputs: Sequence[ModelInput]) -> tuple[dict[
         return _of_lists({"": table.rows}, inputs)
     columns = dict(zip(table.columns or (), zip(*table.rows, strict=True), strict=False))
     cells = {"": [row[0] for row in table.rows]} if not inputs[0].name else {k: list(v) for k, v in columns.items()}
-    problems = [f"Unknown column {name!r}." for name in cells if name not in {spec.name for spec in inputs}]
+    problems = _unknown("column", cells, inputs)
     arrays = {}
     for spec in inputs:
         if spec.name not in cells:
@@ -85,6 +86,12 @@ def _of_table(request: FormRequest, inputs: Sequence[ModelInput]) -> tuple[dict[
         except Unfit as error:
             problems.append(_told(spec, error))
     return arrays, problems
+
+
+def _unknown(what: str, given: Mapping[str, Any], inputs: Sequence[ModelInput]) -> list[str]:
+    """The names that the signature does not have, where it has one that is not given: that one may be misspelt."""
+    known = {spec.name for spec in inputs}
+    return [] if known <= given.keys() else [f"Unknown {what} {name!r}." for name in given if name not in known]
 
 
 def _told(spec: ModelInput, error: Unfit) -> str:

@@ -42,8 +42,8 @@ def is_texts(request: FormRequest) -> bool:
     )
 
 
-def texts_of(request: FormRequest, signature: Sequence[Column]) -> list[str]:
-    """The texts of a request in any of the forms.
+def texts_of(request: FormRequest, signature: Sequence[Column], *, takes_more: bool = False) -> list[str]:
+    """The texts of a request in any of the forms; `takes_more` as in `table_of`.
 
     Raises:
         BadInput: it holds other values or more columns; all problems.
@@ -51,7 +51,7 @@ def texts_of(request: FormRequest, signature: Sequence[Column]) -> list[str]:
     value = request.value
     is_plain = request.form in _LISTS and isinstance(value, list)
     if not is_plain or any(isinstance(row, list | dict) for row in value):
-        rows = table_of(request, signature).rows
+        rows = table_of(request, signature, takes_more=takes_more).rows
         if len(rows[0]) != 1:
             raise BadInput(f"A row has {len(rows[0])} values. The model expects one text a row.")
         value = [row[0] for row in rows]

@@ -15,7 +15,9 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
 from mlflow.pyfunc.scoring_server import invocations
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import BayesianRidge, LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 warnings.simplefilter("ignore")
 logging.disable(logging.CRITICAL)
@@ -31,7 +33,7 @@ class Summing(mlflow.pyfunc.PythonModel):
     def predict(self, context, model_input, params=None):
         table = isinstance(model_input, pd.DataFrame)
         given = {"columns": list(model_input.columns)} if table else {"dtype": str(model_input.dtype)}
-        total = float(np.asarray(model_input, dtype=float).sum())
+        total = float(np.nansum(np.asarray(model_input, dtype=float)))
         return [{"sum": total, **given, "params": {name: str(value) for name, value in (params or {}).items()}}]
 
 
@@ -71,6 +73,8 @@ def save():
     )
     deviating, fitted = infer_signature(X, Y, params={"return_std": False}), BayesianRidge().fit(X, Y)
     mlflow.sklearn.save_model(fitted, FOLDER / "deviating", signature=deviating, pip_requirements=[])
+    moods = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(["good", "bad", "very good"], [1, 0, 1])
+    mlflow.sklearn.save_model(moods, FOLDER / "texts", pip_requirements=[])
     trees = lightgbm.LGBMClassifier(n_estimators=5, verbose=-1).fit(TABLE, Y)
     mlflow.lightgbm.save_model(trees, FOLDER / "trees", signature=binary, input_example=TABLE.head(2))
     mlflow.sklearn.save_model(plain, FOLDER / "bare", pip_requirements=[])
@@ -81,6 +85,7 @@ def save():
     save_python("cube", Summing(), signature=infer_signature(np.zeros((2, 2, 3), dtype="float32"), [1.0]))
     arrays = {"a": np.zeros((2, 2)), "b": np.zeros(2, dtype="int64")}
     save_python("named", Named(), signature=infer_signature(arrays))
+    save_python("typed", Summing(), signature=infer_signature(pd.DataFrame([TYPES]), [1.0]))
     save_python("hinted", Hinted(), input_example=["a"])
     save_python("unsigned", Series())
 
@@ -117,6 +122,25 @@ SPLIT = {"dataframe_split": {"columns": ["c", "b", "a"], "data": [row[::-1] for 
 MISSING = {"dataframe_split": {"columns": list("abc"), "data": [[0.1, None, 0.3]]}}
 BY_NAME = [SPLIT, MISSING, {"dataframe_records": RECORDS}, {"inputs": TABLE.head(3).to_dict("list")}]
 BY_NAME += [{"instances": RECORDS}, {"inputs": [[0.1, 0.2]]}, {"inputs": [[0.1, "x", 0.3]]}, {"dataframe_records": 1}]
+EXTRA = [{**row, "id": "x"} for row in RECORDS]
+BY_NAME += [
+    {"dataframe_records": EXTRA},
+    {"instances": EXTRA},
+    {"inputs": {**TABLE.head(3).to_dict("list"), "id": ["x"] * 3}},
+]
+BY_NAME += [{"dataframe_split": {"columns": list("abcd"), "data": [[0.1, 0.2, 0.3, None]]}}]
+BY_NAME += [
+    {"dataframe_records": [{"a": float("nan"), "b": 1, "c": 2}]},
+    {"dataframe_records": [{"a": "7", "b": " 1.5 ", "c": True}]},
+]
+TYPES = {"flag": True, "n": 3, "x": 1.5}
+TYPED = [{"flag": 1, "n": "7", "x": "2.5"}, {"flag": 0.0, "n": True, "x": False}, {"flag": True, "n": "7.5", "x": 1}]
+TYPED += [
+    {"flag": True, "n": 1, "x": ""},
+    {"flag": True, "n": 1, "x": float("nan")},
+    {**TYPES, "more": 1},
+    {"flag": True, "n": 1},
+]
 BY_PLACE = [{"inputs": DATA}, {"instances": DATA}, {"dataframe_records": RECORDS}, MISSING, {"inputs": [[0.1, 0.2]]}]
 PARAMS = [{"factor": 3}, {"n": 7, "names": ["z"], "flag": False, "text": None}, {"deep": {"x": 2}}, {"deep": {"y": 2}}]
 PARAMS += [{"n": "a"}, {"n": 1.5}, {"names": "a"}, {"flag": 1}, [1], {}, None]
@@ -150,7 +174,13 @@ REQUESTS = {
         {"instances": [{"a": [1, 2], "b": 5}, {"a": [3, 4.5], "b": 6}]},
         {"dataframe_split": {"columns": ["a", "b"], "data": [[[1, 2], 5]]}},
         {"inputs": {"a": [[1, 2]]}},
+        {"inputs": {"a": [[1, 2]], "b": [5], "c": "x"}},
+        {"instances": [{"a": [1, 2], "b": 5, "c": 1}, {"a": [1, 2], "b": 5}]},
+        {"dataframe_records": [{"a": [1, 2], "b": 5, "c": "x"}]},
     ],
+    "typed": [{"dataframe_records": [row]} for row in TYPED]
+    + [{"inputs": {k: [v] for k, v in row.items()}} for row in TYPED],
+    "texts": [{"inputs": ["good", "very bad"]}, {"instances": ["bad"]}],
     "hinted": [{"inputs": ["a", "b"]}, {"inputs": [1]}, {"instances": ["a"]}],
     "unsigned": [{"inputs": DATA}, {"instances": DATA}, SPLIT],
 }

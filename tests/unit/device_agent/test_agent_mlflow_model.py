@@ -95,8 +95,8 @@ def test_parameters_come_with_their_defaults(tmp_path: Path, monkeypatch: pytest
     serve(tmp_path, monkeypatch, inputs=COLUMNS, params=PARAMS)
     assert ask({"inputs": {"a": [1]}, "params": {"n": 7}}) == {"data": ["a"], "params": {"n": 7, "m": "x"}}
     assert ask({"dataframe_records": [{"b": "y", "a": 1}]}) == {"data": ["a", "b"], "params": {"n": 3, "m": "x"}}
-    with pytest.raises(BadInput, match=r"Unknown column 'c'\. .*Unknown parameter 'k'"):
-        ask({"inputs": {"a": [1], "c": [1]}, "params": {"k": 7}})
+    with pytest.raises(BadInput, match=r"Unknown column 'c'\. Column 'a' .*Unknown parameter 'k'"):
+        ask({"inputs": {"c": [1]}, "params": {"k": 7}})
     serve(tmp_path, monkeypatch, inputs=COLUMNS)
     assert ask({"inputs": {"a": [1]}})["params"] == "none"  # of a model without any, they are not spoken of
     with pytest.raises(BadInput, match="takes: no parameters"):

@@ -47,6 +47,16 @@ def test_columns_go_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert model_script.run('{"data": [{"b": 1, "a": 9}]}') == [4]
 
 
+def test_columns_beside_those_of_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = LogisticRegression().fit(pd.DataFrame({"a": [0.0, 9], "b": [1.0, 1]}), [3, 4])
+    request = '{"dataframe_records": [{"id": "x", "b": 1, "a": 9}]}'
+    serve(tmp_path, monkeypatch, model, [{"name": name, "type": "double", "required": True} for name in "ab"])
+    assert model_script.run(request) == {"predictions": [4]}
+    serve(tmp_path, monkeypatch, model, [])  # scikit-learn itself takes no others
+    with pytest.raises(BadInput, match="Unknown column 'id'"):
+        model_script.run(request)
+
+
 def test_parameters_are_those_that_predict_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = BayesianRidge().fit(np.array([[0.0], [1], [2]]), [0, 1, 2])
     params = [param("return_std", "boolean", default=True), param("n", "long", 1)]
@@ -88,9 +98,11 @@ def test_missing_values_are_the_models_affair(
     x = pd.DataFrame({"a": [0.0, 1, np.nan]}) if inputs else np.array([[0.0], [1], [np.nan]])
     serve(tmp_path, monkeypatch, DecisionTreeClassifier().fit(x, [0, 1, 2]), inputs)
     assert model_script.run('{"inputs": [[null], [1]]}') == {"predictions": [2, 1]}
+    assert model_script.run('{"inputs": [[NaN], [1]]}') == {"predictions": [2, 1]}
     serve(tmp_path, monkeypatch, LogisticRegression().fit(x[:2], [0, 1]), inputs)
-    with pytest.raises(BadInput, match="The model takes no null: Input X contains NaN"):
-        model_script.run('{"inputs": [[null]]}')
+    for missing in ("null", "NaN"):
+        with pytest.raises(BadInput, match="The model takes no null: Input X contains NaN"):
+            model_script.run(f'{{"inputs": [[{missing}]]}}')
 
 
 def test_times_are_what_the_model_was_trained_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,5 +144,7 @@ def test_whole_numbers_are_not_rounded_beside_missing_values(tmp_path: Path, mon
     serve(tmp_path, monkeypatch, echo, [{"name": "n", "type": "long", "required": False}], method="transform")
     with pytest.raises(BadInput, match="Column 'n': whole numbers beyond 9007199254740992"):
         model_script.run('{"data": [[9007199254740993], [null]]}')
+    with pytest.raises(BadInput, match="Column 'n': whole numbers beyond 9007199254740992"):
+        model_script.run('{"data": [[9007199254740993], [NaN]]}')
     (first,), (missing,) = json.loads(encode_result(model_script.run('{"data": [[9007199254740992], [null]]}')))
     assert (first, missing) == (2**53, None)

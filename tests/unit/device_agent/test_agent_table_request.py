@@ -1,6 +1,7 @@
 """The forms of a request to the built-in model server, and what fits a signature."""
 
 import json
+import math
 from datetime import datetime
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device_agent import BadInput
-from device_agent.table_request import Column, Table, fitted, read_request, table_of
+from device_agent.table_request import Column, Table, cell, fitted, read_request, table_of
 
 AB = (Column("a", "double"), Column("b", "long"))
 
@@ -46,6 +47,76 @@ def test_what_is_asked_for_beside_the_rows() -> None:
     assert read_request("[1]", "predict_log_proba").method == "predict_log_proba"
     asked = read_request('{"data": [1], "method": "predict_log_proba"}', "predict_log_proba")
     assert asked.method == "predict_log_proba"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"dataframe_split": {"columns": ["id", "b", "a"], "data": [["x", 2, 1.5]]}},
+        {"dataframe_records": [{"b": 2, "id": "x", "a": 1.5}]},
+        {"instances": [{"b": 2, "a": 1.5, "id": None}]},
+        {"inputs": {"b": [2], "id": ["x"], "a": [1.5]}},
+        {"data": [{"b": 2, "a": 1.5, "id": "x"}]},
+    ],
+)
+def test_columns_beside_those_of_a_signature_are_left_out_or_refused(document: object) -> None:
+    request = read_request(json.dumps(document))
+    assert table_of(request, AB, takes_more=True) == Table([[1.5, 2]], ("a", "b"))
+    with pytest.raises(BadInput, match=r"Unknown column 'id'\. The model expects"):
+        table_of(request, AB)
+
+
+def test_a_column_may_be_misspelt() -> None:
+    with pytest.raises(BadInput, match=r"Unknown column 'B'\. Column 'b' is missing"):
+        table_of(read_request('{"dataframe_records": [{"a": 1, "B": 2}]}'), AB, takes_more=True)
+
+
+def test_nan_is_a_missing_value() -> None:
+    signature = (Column("a", "double"), Column("b", "long", required=False), Column("c", "string"))
+    assert table('{"dataframe_records": [{"a": NaN, "b": NaN, "c": NaN}]}', signature).rows == [[None, None, None]]
+    ((plain,),) = table('{"data": [[NaN]]}', ()).rows
+    assert math.isnan(plain)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "fits"),
+    [
+        ("7", "double", 7.0),
+        (" 7.5 ", "float", 7.5),
+        ("7", "long", 7),
+        (True, "double", 1.0),
+        (False, "integer", 0),
+        (1, "boolean", True),
+        (0.0, "boolean", False),
+        ("7", "string", "7"),
+    ],
+)
+def test_values_that_say_the_same_in_another_type_are_taken(value: object, kind: str, fits: object) -> None:
+    found = cell(value, kind)
+    assert (found, type(found)) == (fits, type(fits))
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (2, "boolean"),
+        ("true", "boolean"),
+        ("7.5", "long"),
+        (7.5, "long"),
+        ("9" * 30, "long"),
+        ("2147483648", "integer"),
+        ("", "double"),
+        ("nan", "double"),
+        ("inf", "double"),
+        ("1e39", "float"),
+        (5, "string"),
+        (1767323045, "datetime"),
+        (5, "binary"),
+    ],
+)
+def test_values_that_say_something_else_are_refused(value: object, kind: str) -> None:
+    with pytest.raises(ValueError, match=kind):
+        cell(value, kind)
 
 
 @pytest.mark.parametrize("form", ["data", "inputs", "instances"])
@@ -101,7 +172,10 @@ def test_values_that_do_not_fit(value: object, kind: str) -> None:
     ("text", "said"),
     [
         ("{", "is not JSON"),
-        ('{"data": [[NaN, 1]]}', "NaN is no JSON number"),
+        ('{"data": [[-Infinity, 1]]}', "-Infinity is no JSON number"),
+        ('{"data": [[1, NaN]]}', "column 'b': expected long, found NaN"),
+        ('{"data": [["much", "2.5"]]}', "column 'a': expected double, found \"much\"."),
+        ('{"data": [["1e400", "2.5"]]}', "column 'b': expected long, found \"2.5\""),
         ('{"rows": []}', "one of data, dataframe_split"),
         ('{"data": [[1, 2]], "inputs": [[1, 2]]}', "one of data"),
         ('{"data": []}', "has no rows"),

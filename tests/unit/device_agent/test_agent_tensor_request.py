@@ -58,8 +58,34 @@ def test_inputs_with_names(document: object) -> None:
     assert found["b"].dtype == np.dtype("int64")
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"inputs": {"a": [[1, 2]], "b": [5], "c": "x"}},
+        {"instances": [{"a": [1, 2], "b": 5, "c": "x"}]},
+        {"dataframe_records": [{"a": [1, 2], "b": 5, "c": "x"}]},
+        {"dataframe_split": {"columns": ["a", "b", "c"], "data": [[[1, 2], 5, 7]]}},
+    ],
+)
+def test_inputs_beside_those_of_the_signature_are_left_out(document: object) -> None:
+    found = tensors(document, NAMED)
+    assert {name: array.tolist() for name, array in found.items()} == {"a": [[1, 2]], "b": [5]}
+
+
+def test_rows_may_differ_in_what_is_left_out() -> None:
+    found = tensors({"instances": [{"a": [1, 2], "b": 5, "c": 1}, {"a": [3, 4], "b": 6}]}, NAMED)
+    assert found["a"].tolist() == [[1, 2], [3, 4]]
+
+
 def test_the_only_named_input_needs_no_name() -> None:
     assert tensors({"inputs": [[1, 2]]}, NAMED[:1])["a"].tolist() == [[1, 2]]
+
+
+def test_nan_is_a_missing_number_among_floats_only() -> None:
+    request = read_request('{"inputs": [[NaN, 1]]}')
+    assert np.isnan(tensors_of(request, PLANE)).tolist() == [[True, False]]
+    with pytest.raises(BadInput, match="expected whole numbers, found nan"):
+        tensors_of(read_request('{"inputs": {"a": [[1, 2]], "b": [NaN]}}'), NAMED)
 
 
 def test_null_is_a_missing_number_and_strings_are_of_numpy() -> None:
