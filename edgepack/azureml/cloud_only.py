@@ -53,21 +53,22 @@ class NothingHere(dict[str, Any]):
 
     def __missing__(self, name: str) -> NoReturn:
         """Refuse, as a `KeyError` that v1's callers may catch."""
-        raise _NoSuchKey(_text(f"{self._what}[{name!r}]", self._instead))
+        raise RefusedKey(_text(f"{self._what}[{name!r}]", self._instead))
 
 
-class _NoSuchKey(UserErrorException, KeyError):
+class RefusedKey(UserErrorException, KeyError):
     """Both: v1 raised `KeyError`."""
 
     def __str__(self) -> str:
+        """The text, which `KeyError` would quote."""
         return self.message
 
 
-class _NoUserAttribute(UserErrorException, AttributeError):
+class RefusedAttribute(UserErrorException, AttributeError):
     """Both: `hasattr` and whoever inspects a class must be able to ask."""
 
 
-class _NoServiceAttribute(WebserviceException, AttributeError):
+class RefusedServiceAttribute(WebserviceException, AttributeError):
     """The same, of what v1 told by `WebserviceException`."""
 
 
@@ -88,8 +89,8 @@ class CloudOnly(type):
 
     def _kinds(cls) -> tuple[type[AzureMLException], type[AzureMLException]]:
         if cls._instead in (IMAGES, PROFILES):
-            return WebserviceException, _NoServiceAttribute
-        return UserErrorException, _NoUserAttribute
+            return WebserviceException, RefusedServiceAttribute
+        return UserErrorException, RefusedAttribute
 
 
 class CloudFinder:

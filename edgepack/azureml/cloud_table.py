@@ -67,7 +67,13 @@ TABLE = {
         "automl.core.featurization": "FeaturizationConfig",
         "automl.core.forecasting_parameters": "ForecastingParameters",
         "automl.core.shared.constants": "Metric MODEL_PATH Tasks TimeSeries TimeSeriesInternal",
-        "automl.core.shared": "",
+        "automl.core.shared.types": "GrainType",
+        "automl.core.shared": "logging_utilities",
+        "automl.core.onnx_convert": "OnnxConvertConstants",
+        "automl.runtime.onnx_convert": "OnnxConverter OnnxInferenceHelper",
+        "automl.runtime.shared.score": "constants scoring",
+        "contrib.automl.pipeline.steps": "AutoMLPipelineBuilder",
+        "contrib.notebook": "AzureMLNotebookHandler NotebookRunConfig NotebookRunnerStep",
         "pipeline.core.builder": "PipelineStep PipelineData StepSequence",
         "pipeline.core.graph": (
             "DataType Graph InputPortBinding InputPortDef Module Node OutputPortBinding OutputPortDef ParamDef "
@@ -213,6 +219,9 @@ TABLE = {
         "interpret.scoring.scoring_explainer": (
             "DeepScoringExplainer KernelScoringExplainer LinearScoringExplainer ScoringExplainer TreeScoringExplainer "
             "load save"
+        ),
+        "train.automl.runtime.automl_explain_utilities": (
+            "automl_check_model_if_explainable automl_setup_model_explanations"
         ),
         "interpret": "ExplanationClient MimicWrapper",
         "explain.model.mimic_wrapper": "MimicWrapper",

@@ -5,6 +5,13 @@ from typing import Any
 from edgepack.azureml.cloud_only import refused
 
 
+class Audience:
+    """For whom a token would have been."""
+
+    ARM = "ARM"
+    AZUREML = "AZUREML"
+
+
 class AbstractAuthentication:
     """Not needed here."""
 
