@@ -31,7 +31,7 @@ class Session:
         """Print the result: `document` with `--json`, else `text`, whose titles and names may be anybody's: of what
         steers a terminal, only colours pass.
         """
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False) if self.as_json else _STEERING.sub(_shown, text))
+        click.echo(_json(document) if self.as_json else _STEERING.sub(_shown, text))
 
     def say(self, text: str) -> None:
         """Progress for people: stderr, silent with `-q`."""
@@ -46,6 +46,15 @@ class Session:
     def shows_progress(self) -> bool:
         """Progress bars are for terminals only."""
         return self.verbosity >= 0 and sys.stderr.isatty()
+
+
+def _json(document: Any) -> str:
+    """As JSON, which knows neither NaN nor infinities: they are null."""
+    try:
+        return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        finite = json.loads(json.dumps(document), parse_constant=lambda _: None)
+        return json.dumps(finite, indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def _shown(found: re.Match[str]) -> str:

@@ -22,6 +22,8 @@ from edgepack.drift.table import Table, categories, is_word, kind_of, numbers, u
 FEW_ROWS = 100
 _MOST_NAMED = 10
 _MOST_EXACT = 100_000
+_SQUARES = (1e-100, 1e100)
+"""Numbers whose squares a float holds, and sums of them."""
 
 
 @dataclass(frozen=True)
@@ -221,8 +223,10 @@ def _number_measures(before: Sequence[float], now: Sequence[float]) -> dict[str,
         warnings.simplefilter("ignore", RuntimeWarning)  # where the exact one does not end, scipy approximates
         test = stats.ks_2samp(before, now, method="exact" if is_small else "asymp")
     p = float(test.pvalue)
-    spread = float(np.std(before))
-    moved = float(stats.wasserstein_distance(before, now))
+    largest = float(max(np.abs(before).max(), np.abs(now).max()))
+    scale = largest if largest and not _SQUARES[0] < largest < _SQUARES[1] else 1.0
+    spread = float(np.std(np.array(before) / scale))
+    moved = float(stats.wasserstein_distance(np.array(before) / scale, np.array(now) / scale))
     far: float | None = moved / spread if spread else (0.0 if not moved else None)
     return {"ks": float(test.statistic), "ks_p": p if p == p else 1.0, "wasserstein": far}
 

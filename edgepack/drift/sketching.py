@@ -15,6 +15,8 @@ from edgepack.errors import InputError
 BINS = 10
 MOST_CATEGORIES = 50
 """Further ones share the last bin."""
+_HUGE = 1e307
+"""Differences of such numbers may be infinite."""
 
 
 def sketch(name: str, kind: str, values: Sequence[Any], alpha: float) -> Feature:
@@ -42,10 +44,11 @@ def number_edges(known: Any) -> tuple[float, ...]:
     if not len(different):
         return ()
     if len(different) <= BINS:
-        middles = different[:-1] + (different[1:] - different[:-1]) / 2
+        middles = different[:-1] / 2 + different[1:] / 2  # not by their difference, which may be infinite
         edges = np.concatenate(([np.nextafter(different[0], -math.inf)], middles, [different[-1]]))
     else:
-        edges = np.quantile(known, np.arange(1, BINS) / BINS)
+        scale = 4.0 if max(-different[0], different[-1]) > _HUGE else 1.0
+        edges = np.quantile(known / scale, np.arange(1, BINS) / BINS) * scale
     return tuple(float(edge) for edge in np.unique(edges) if math.isfinite(edge))
 
 

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from device_agent.drift_sketch import CATEGORY, Baseline, Feature
 from device_agent.drift_window import DriftWindow
 from edgepack.cli.main import cli
+from edgepack.cli.session import Session
 from edgepack.drift.comparing import DriftReport, Thresholds, compare_tables
 from edgepack.drift.reading import read_table
 from edgepack.drift.sketching import baseline_of
@@ -98,6 +99,26 @@ def test_a_file_of_one_column_that_will_not_do_says_why(tmp_path: Path) -> None:
     assert second.startswith("v is not compared: nearly every value is another one; it has 500 numbers and 1 text")
     given = ("--baseline", tmp_path / "a.csv", "--current", tmp_path / "b.csv", "--numeric", "v", "--fail-on", "drift")
     assert drift(*given).exit_code == 3
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("factor", [1.0, 1e307, 1.7e308, 1e-300])
+def test_the_measures_of_numbers_do_not_depend_on_their_unit(factor: float) -> None:
+    before, now = [math.sin(place) for place in range(500)], [math.sin(place) / 2 + 0.5 for place in range(500)]
+    plain = compared(before, now).features[0]
+    feature = compared([factor * value for value in before], [factor * value for value in now]).features[0]
+    for name in ("psi", "ks", "ks_p", "wasserstein"):
+        assert getattr(feature, name) == pytest.approx(getattr(plain, name))
+    few = compared([-factor, factor] * 100, [factor] * 200).features[0]
+    assert (len(few.bins), few.wasserstein) == (4, pytest.approx(1.0))
+
+
+def test_json_is_strict(capsys: pytest.CaptureFixture[str]) -> None:
+    def refuse(name: str) -> None:
+        raise AssertionError(name)
+
+    Session(Path(), as_json=True).result({"a": [math.nan, math.inf, 1.5], "ü": -math.inf}, "")
+    assert json.loads(capsys.readouterr().out, parse_constant=refuse) == {"a": [None, None, 1.5], "ü": None}
 
 
 def test_what_has_no_values_on_either_side_is_no_match() -> None:
