@@ -1,12 +1,14 @@
 """The deployment configuration file of SDK v1 (`--dc`), as a value: where a model is to be deployed, and how. Pure.
 
 JSON or YAML. `computeType` (in any case) decides which keys there are; keys and defaults are v1's. All problems of a
-file are told together, an unknown key with the nearest known one. Only `local` and `iot` can be deployed here; the
-others are read whole all the same. Data collection is taken in both (`data_collection`), though v1 had it in others.
+file are told together, an unknown key with the nearest known one. Only `local` and `iot` can be deployed here. There,
+what v1 knew for another type is left out with a note, as v1 left it out; data collection is taken (`data_collection`).
+The others are read all the same, without what v1 did not know: it is not the reason why they cannot be deployed.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -16,6 +18,7 @@ from edgepack.deployment_targets import (
     AKS,
     AKS_ENDPOINT,
     COMPUTE_TYPES,
+    DEPLOYED_HERE,
     IOT,
     LOCAL,
     AciDeployment,
@@ -51,11 +54,24 @@ def read_deployment_config(document: Any, where: str) -> DeploymentConfig:
     kind = document.get("computeType")
     if not isinstance(kind, str) or kind.lower() not in COMPUTE_TYPES:
         raise InputError(f"{where}: {_compute_type_problem(document, kind)}")
-    reading = KeyReading(where, [])
+    kind = kind.lower()
+    reading = KeyReading(where, [], leaves_out_unknown=kind not in DEPLOYED_HERE)
     given = {key: value for key, value in document.items() if key != "computeType"}
-    made = _READERS[kind.lower()](reading, given)
+    notes = tuple(_without_effect(where, kind, given)) if kind in DEPLOYED_HERE else ()
+    made = _READERS[kind](reading, given)
     InputError.raise_if_any(reading.problems)
-    return made
+    return replace(made, notes=notes) if isinstance(made, LocalDeployment | IotDeployment) else made
+
+
+def _without_effect(where: str, kind: str, given: dict[Any, Any]) -> Iterator[str]:
+    """Take the keys that v1 knew for other types out of `given`, and tell of each."""
+    own = _LOCAL if kind == LOCAL else _IOT
+    for key in [key for key in given if key not in own and key in _OF_OTHERS]:
+        value = given.pop(key)
+        if value is None or value is False:
+            continue
+        instead = {LOCAL: "; --key asks for keys", IOT: ""}[kind] if key in ("authEnabled", "keys") else ""
+        yield f"{where}: `{key}` has no effect with computeType {kind}{instead}"
 
 
 def _compute_type_problem(document: Mapping[Any, Any], kind: Any) -> str:
@@ -118,10 +134,12 @@ _IOT = {
     "acrCredentials": LIST,
     **COLLECTION_KEYS,
 }
+_LOCAL = {"port": WHOLE, **COLLECTION_KEYS}
+_OF_OTHERS = {*_ACI, *_ENDPOINT, "port", "enableAppInsights", "computeTarget", "ComputeTarget"}
 
 
 def _local(reading: KeyReading, given: Mapping[Any, Any]) -> LocalDeployment:
-    found = reading.keys(given, {"port": WHOLE, **COLLECTION_KEYS})
+    found = reading.keys(given, _LOCAL)
     port = found.get("port")
     reading.need(port is None or 1 <= port <= 65535, f"`port` is {port}, not one of 1 to 65535")
     return LocalDeployment(port, collection_variables(reading, found))

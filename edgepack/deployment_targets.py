@@ -6,16 +6,18 @@ from typing import Any
 
 LOCAL, ACI, AKS, AKS_ENDPOINT, IOT = "local", "aci", "aks", "aksendpoint", "iot"
 COMPUTE_TYPES = (LOCAL, ACI, AKS, AKS_ENDPOINT, IOT)
+DEPLOYED_HERE = (LOCAL, IOT)
 
 
 @dataclass(frozen=True, slots=True)
 class LocalDeployment:
     """A service on this machine. `port` None: a free one. `variables` are those of the agent, where nothing else says
-    otherwise.
+    otherwise. `notes` tell what of the file has no effect.
     """
 
     port: int | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ class AcrCredentials:
 @dataclass(frozen=True, slots=True)
 class IotDeployment:
     """IoT Edge: the model's own module, others, routes by name, the device, and who pulls the images. `variables` are
-    those of the agent, where nothing else says otherwise.
+    those of the agent, where nothing else says otherwise. `notes` tell what of the file has no effect.
     """
 
     module: EdgeModule
@@ -135,6 +137,7 @@ class IotDeployment:
     external_modules: tuple[EdgeModule, ...] = ()
     credentials: tuple[AcrCredentials, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 DeploymentConfig = LocalDeployment | AciDeployment | AksDeployment | IotDeployment

@@ -22,10 +22,11 @@ _TYPES: Mapping[str, Any] = {TEXT: str, FLAG: bool, WHOLE: int, NUMBER: int | fl
 
 @dataclass(frozen=True)
 class KeyReading:
-    """Reads the mappings of one file; `where` begins each problem."""
+    """Reads the mappings of one file; `where` begins each problem. Unknown keys are problems, or left out."""
 
     where: str
     problems: list[str]
+    leaves_out_unknown: bool = False
 
     def keys(
         self, document: Mapping[Any, Any], table: Mapping[str, Any], place: str = "", needed: Sequence[str] = ()
@@ -35,6 +36,8 @@ class KeyReading:
         for key, value in document.items():
             named = f"{place}{key}"
             if key not in table:
+                if self.leaves_out_unknown:
+                    continue
                 near = get_close_matches(str(key), table, 1)
                 hint = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(table)}"
                 self.problems.append(f"{self.where}: key `{named}` is not known; {hint}")

@@ -153,7 +153,7 @@ def update(
     """Change a service. New models or a new inference configuration make a new image, tried first as in `reload`.
 
     Raises:
-        As `deploy`; also a property that the service has.
+        As `deploy`; also a property that the service has, or another port.
     """
     shop = shop or workshop_of(workspace)
     models = change.models
@@ -166,6 +166,8 @@ def update(
     def alter(stored: StoredService) -> ServiceRequest:
         for key in sorted(set(change.remove_tags) - stored.request.tags.keys()):
             voice.warn(f"{name} has no tag {key}")
+        if change.port is not None and change.port != (port := stored.port or _seen(shop, stored).port):
+            raise InputError(f"port {change.port}: a service keeps its port ({port}); to move it, deploy --overwrite")
         return altered(stored.request, changed)
 
     return _seen(
@@ -270,17 +272,19 @@ def keys(workspace: Path, name: str, *, shop: Workshop | None = None) -> AccessK
     return found
 
 
-def renew_key(workspace: Path, name: str, which: str, *, shop: Workshop | None = None) -> AccessKeys:
-    """Make the `primary` or `secondary` key anew; the old one is refused from then on (within a second or two).
+def renew_key(
+    workspace: Path, name: str, which: str, key: str | None = None, *, shop: Workshop | None = None
+) -> AccessKeys:
+    """Make the `primary` or `secondary` key anew, or set it; the old one is refused within a second or two.
 
     Raises:
-        InputError: as `keys`, or `which` is neither.
+        InputError: as `keys`, or `which` is neither, or `key` cannot be one.
     """
     shop = shop or workshop_of(workspace)
     shop.store.read(name)
     with shop.store.locked(name):
         stored = shop.store.read(name)
-        new = renewed(keys(workspace, name, shop=shop), which)
+        new = renewed(keys(workspace, name, shop=shop), which, key)
         shop.store.write_keys(name, new)
         life = _life(shop, stored)
         if life is not None and shop.runner(stored).look(life.place, life.id).is_alive:

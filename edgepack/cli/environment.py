@@ -1,12 +1,12 @@
 """`edgepack environment`: the registered environments of SDK v1, as `az ml environment` had them."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgepack.cli.az_options import AzGroup
 from edgepack.cli.environment_choice import told_as_input, workspace_of
 from edgepack.cli.session import Session, pass_session
 
@@ -25,23 +25,8 @@ _folder = click.option(
 )
 _overwrite = click.option("--overwrite", is_flag=True, help="Into a folder that has files.")
 
-_OF_AZURE = (("--workspace-name", "-w"), ("--resource-group", "-g"), ("--subscription-id",), ("--path",))
 
-
-def _az_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What `az ml environment` needed to find its workspace: accepted, and named as ignored."""
-
-    def ignore(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
-        session = context.find_object(Session)
-        if value is not None and session is not None:
-            session.say(f"note: {parameter.opts[0]} is ignored: environments are kept on this machine")
-
-    for names in _OF_AZURE:
-        command = click.option(*names, hidden=True, expose_value=False, callback=ignore)(command)
-    return command
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=AzGroup)
 def environment_command() -> None:
     """Environments under a name: packages and variables of scripts, for `-e` of a deployment."""
 
@@ -50,7 +35,6 @@ def environment_command() -> None:
 @_name
 @_folder
 @_overwrite
-@_az_options
 @pass_session
 def scaffold(session: Session, name: str, directory: Path, overwrite: bool) -> None:
     """Write the files of a new environment into a folder, to be edited and registered."""
@@ -63,7 +47,6 @@ def scaffold(session: Session, name: str, directory: Path, overwrite: bool) -> N
 
 @environment_command.command("register")
 @_folder
-@_az_options
 @pass_session
 def register(session: Session, directory: Path) -> None:
     """Register the environment of a folder, and print NAME:VERSION; the same content again is the same version."""
@@ -75,7 +58,6 @@ def register(session: Session, directory: Path) -> None:
 
 
 @environment_command.command("list")
-@_az_options
 @pass_session
 def list_environments(session: Session) -> None:
     """List the registered environments, each with its newest version."""
@@ -91,7 +73,6 @@ def list_environments(session: Session) -> None:
 @environment_command.command("show")
 @_name
 @_version
-@_az_options
 @pass_session
 def show(session: Session, name: str, version: str | None) -> None:
     """Show an environment as the document that it is."""
@@ -107,7 +88,6 @@ def show(session: Session, name: str, version: str | None) -> None:
 @_version
 @_folder
 @_overwrite
-@_az_options
 @pass_session
 def download(session: Session, name: str, version: str | None, directory: Path, overwrite: bool) -> None:
     """Write the files of an environment into a folder."""

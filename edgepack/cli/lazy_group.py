@@ -7,7 +7,21 @@ from typing import Any
 import click
 
 
-class LazyGroup(click.Group):
+class HelpfulGroup(click.Group):
+    """A group that says of an unknown command what to do instead."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with another text."""
+        if not args[0].startswith("-") and not ctx.resilient_parsing and self.get_command(ctx, args[0]) is None:
+            from edgepack.cli.az_commands import no_such_command
+
+            raise click.UsageError(no_such_command(ctx.command_path, args[0], self.list_commands(ctx)), ctx)
+        return super().resolve_command(ctx, args)
+
+
+class LazyGroup(HelpfulGroup):
     """`table`: of each command the module that has it, and a line of help; help needs no import.
 
     A command NAME is the attribute `NAME_command` of its module.
@@ -35,7 +49,7 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in self._table.items()])
 
 
-class PartlyLazyGroup(click.Group):
+class PartlyLazyGroup(HelpfulGroup):
     """A group of its own commands and some of `later`: of each the module that has it, as `NAME_command`."""
 
     def __init__(self, *arguments: Any, later: Mapping[str, str], **options: Any) -> None:

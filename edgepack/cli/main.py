@@ -31,6 +31,8 @@ _MACHINE_ERRORS = {
 
 _BEFORE_THE_COMMAND = ("-q", "--quiet", "-v", "--verbose", "--workspace")
 
+_VERBOSE_BEHIND = ("model", "service")
+
 # command: (module, one line of help)
 COMMANDS = {
     "init": ("edgepack.cli.init", "Write a project that builds and runs as it is."),
@@ -92,7 +94,7 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo("interrupted", err=True)
         sys.exit(130)
     except EdgepackError as error:
-        if {"-v", "--verbose"} & set(takewhile(lambda word: word not in COMMANDS, given)):
+        if _is_verbose(given):
             _show_traceback()
         _show(error)
         sys.exit(error.exit_code)
@@ -105,6 +107,14 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception:  # noqa: BLE001 - the one place where a bug ends: shown whole, with its own exit code
         _show_bug()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _is_verbose(given: list[str]) -> bool:
+    """Whether `-v` is said: before the command, or after one of `az ml`, where it is not a version."""
+    before = list(takewhile(lambda word: word not in COMMANDS, given))
+    asked = {"-v", "--verbose"}
+    behind = given[len(before) :]
+    return bool(asked & set(before)) or (bool(asked & set(behind)) and behind[0] in _VERBOSE_BEHIND)
 
 
 def _show_traceback() -> None:

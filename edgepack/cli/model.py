@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from edgepack.cli.lazy_group import PartlyLazyGroup
+from edgepack.cli.az_options import AzGroup, ignored_options, named, yes_option
 from edgepack.cli.model_mlflow import completed_request
 from edgepack.cli.model_output import copying, records_table
 from edgepack.cli.session import Session, pass_session
@@ -24,32 +24,20 @@ from edgepack.models.record import RecordChange, ResourceConfiguration, record_d
 from edgepack.models.registry import ModelRegistry, filtered
 from edgepack.models.request import RegisterRequest, look_for_files, value_problems
 
-_IGNORED = (
+_OF_A_RUN = (
     ("--asset-path",),
     ("--experiment-name",),
     ("--run-id", "-r"),
     ("--run-metadata-file", "-f"),
-    ("--workspace-name", "-w"),
-    ("--resource-group", "-g"),
-    ("--subscription-id",),
     ("--sample-input-dataset-id",),
     ("--sample-output-dataset-id",),
 )
+_named = named("model", "MODEL", "model", ("-i", "--model-id"), ("-n", "--model-name"))
 
 
-@click.group(
-    cls=PartlyLazyGroup,
-    later={"deploy": "edgepack.cli.model_deploy"},
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-)
+@click.group(cls=AzGroup, later={"deploy": "edgepack.cli.model_deploy"})
 def model_command() -> None:
     """Register models, look at them, deploy them. MODEL is NAME (the latest version) or NAME:VERSION."""
-
-
-def _cloud_options(function: Callable[..., None]) -> Callable[..., None]:
-    for names in _IGNORED:
-        function = click.option(*names, hidden=True, default=None)(function)
-    return function
 
 
 @model_command.command("register")
@@ -68,7 +56,7 @@ def _cloud_options(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--sample-input", metavar="FILE", help="A sample request, kept with the model.")
 @click.option("--sample-output", metavar="FILE", help="The result for the sample request.")
 @click.option("-t", "--output-metadata-file", metavar="FILE", help="Write the new version as JSON.")
-@_cloud_options
+@ignored_options(_OF_A_RUN, "edgepack keeps its models on this machine")
 @pass_session
 def register(
     session: Session,
@@ -88,12 +76,8 @@ def register(
     sample_input: str | None,
     sample_output: str | None,
     output_metadata_file: str | None,
-    **ignored: str | None,
 ) -> None:
     """Register a file or folder as a new version of a model, and print NAME:VERSION."""
-    for names in _IGNORED:
-        if ignored[names[0].removeprefix("--").replace("-", "_")] is not None:
-            session.say(f"note: {names[0]} is ignored: edgepack keeps its models on this machine")
     collected = _Problems()
     request = RegisterRequest(
         name=name or "",
@@ -128,11 +112,12 @@ def register(
 
 @model_command.command("list")
 @click.argument("model", required=False)
-@click.option("-n", "--model-name", help="Only versions of this model.")
+@click.option("-n", "--model-name", "--model-id", "-i", help="The same as MODEL.")
 @click.option("--tag", "tags", multiple=True, metavar="K[=V]", help="Only with this tag; repeatable.")
 @click.option("--property", "properties", multiple=True, metavar="K[=V]", help="Only with this; repeatable.")
 @click.option("--model-framework", "framework", help="Only of this framework.")
 @click.option("-l", "--latest", is_flag=True, help="Only the latest version of each model.")
+@ignored_options((("--run-id", "-r"), ("--dataset-id",)), "there are no runs and data sets here")
 @pass_session
 def list_models(
     session: Session,
@@ -170,7 +155,7 @@ def list_models(
 
 
 @model_command.command("show")
-@click.argument("model")
+@_named
 @pass_session
 def show(session: Session, model: str) -> None:
     """Show one version and its files."""
@@ -180,7 +165,7 @@ def show(session: Session, model: str) -> None:
 
 
 @model_command.command("download")
-@click.argument("model")
+@_named
 @click.option("-t", "--target-dir", default=".", metavar="DIR", help="Where to write; default: here.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @pass_session
@@ -194,7 +179,7 @@ def download(session: Session, model: str, target_dir: str, overwrite: bool) -> 
 
 
 @model_command.command("update")
-@click.argument("model")
+@_named
 @click.option("-d", "--description", help="The new description.")
 @click.option("--tag", "--add-tag", "tags", multiple=True, metavar="K=V", help="Add or replace; repeatable.")
 @click.option("--remove-tag", "removed", multiple=True, metavar="K", help="Remove; repeatable.")
@@ -230,8 +215,9 @@ def update(
 
 
 @model_command.command("delete")
-@click.argument("model")
+@_named
 @click.option("--all", "all_versions", is_flag=True, help="Delete all versions of NAME.")
+@yes_option
 @pass_session
 def delete(session: Session, model: str, all_versions: bool) -> None:
     """Delete one version; NAME alone must have only one, or needs --all. Numbers are never given again."""

@@ -3,7 +3,6 @@
 All its flags are accepted; those that only make sense in the cloud are named as ignored.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,57 +10,38 @@ from typing import Any
 
 import click
 
+from edgepack.cli.az_options import takes_format
 from edgepack.cli.environment_choice import EnvironmentChoice, PlacedConfig, with_environment
 from edgepack.cli.platform_option import platforms_option
 from edgepack.cli.service_options import (
-    Command,
     DeployOptions,
+    azure_options,
     deploy_here,
     deploy_options,
     local_only,
+    metadata_option,
+    model_of,
     read_deployment,
     service_request,
 )
 from edgepack.cli.session import Session, pass_session
-from edgepack.cli.text import relative, text_of
+from edgepack.cli.text import relative
 from edgepack.data_collection import with_storage
 from edgepack.deployment_targets import IotDeployment, LocalDeployment
 from edgepack.errors import InputError
 from edgepack.services.record import AccessKeys
 
-_IGNORED: tuple[tuple[str, ...], ...] = tuple(
-    tuple(names.split())
-    for names in (
-        "--workspace-name -w|--resource-group -g|--subscription-id|--path|--compute-target --ct|--compute-type --cp"
-        "|--runtime --rt|--cpu-cores --cc"
-        "|--cpu-cores-limit --ccl|--memory-gb --gb|--memory-gb-limit --gbl|--gpu-cores --gc|--num-replicas --nr"
-        "|--autoscale-enabled --as|--autoscale-min-replicas --mi|--autoscale-max-replicas --ma"
-        "|--autoscale-refresh-seconds --ar|--autoscale-target-utilization --at"
-        "|--enable-app-insights --ai|--enable-gpu --eg|--cuda-version --cv|--extra-docker-file-steps --ds"
-        "|--base-image --bi|--base-image-registry --ir|--location --lo|--namespace --nd|--ssl-enabled --se"
-        "|--ssl-cert-pem-file --sp|--ssl-key-pem-file --sk|--ssl-cname --sc|--dns-name-label --dn|--vnet-name"
-        "|--subnet-name|--vault-base-url|--key-name|--key-version|--token-auth-enabled|--scoring-timeout-ms --tm"
-        "|--replica-max-concurrent-requests --rm|--max-request-wait-time --mr|--period-seconds --ps"
-        "|--initial-delay-seconds --id|--timeout-seconds --ts|--success-threshold --st|--failure-threshold --ft"
-        "|--traffic-percentile --tp|--version-name --vn|--profile-input --pi"
-    ).split("|")
-)
-
-
 _OF_A_SERVICE = tuple("runner port host key key_file overwrite no_wait timeout_s description tags properties".split())
 
 
-def _az_options(command: Command) -> Command:
-    for names in _IGNORED:
-        command = click.option(*names, hidden=True, default=None)(command)
-    return command
+def _output(context: click.Context, _parameter: click.Parameter, value: str | None) -> Path | None:
+    """The folder; none where it is az's format of the output that is named."""
+    return None if value is None or takes_format(context, value) else Path(value)
 
 
 @click.command("deploy")
 @deploy_options
-@click.option(
-    "-f", "--model-metadata-file", "metadata", multiple=True, metavar="FILE", help="What `model register -t` wrote."
-)
+@metadata_option
 @click.option("--entry-script", "--es", metavar="FILE", help="Without --ic: the script.")
 @click.option("--conda-file", "--cf", metavar="FILE", help="Without --ic: its packages.")
 @click.option("--source-directory", "--sd", metavar="DIR", help="Without --ic: the folder that both are in.")
@@ -69,10 +49,10 @@ def _az_options(command: Command) -> Command:
 @click.option("--collect-model-data", "--md", type=bool, help="Keep what ModelDataCollector collects; over --dc.")
 @click.option("--primary-key", "--kp", hidden=True)
 @click.option("--secondary-key", "--ks", hidden=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="iot: where to write; dist.")
+@click.option("-o", "--output", type=click.Path(file_okay=False), callback=_output, help="iot: where to write; dist.")
 @click.option("-t", "--image", metavar="REF", help="iot: name of the image: REGISTRY/NAME:TAG.")
 @platforms_option("iot: platforms. Default: linux/amd64,linux/arm64.")
-@_az_options
+@azure_options
 @pass_session
 def deploy_command(
     session: Session,
@@ -91,10 +71,7 @@ def deploy_command(
     **given: Any,
 ) -> None:
     """Deploy registered models as a service on this machine, or as a module of IoT Edge, as the files say."""
-    ignored = {names[0]: given.pop(names[0].removeprefix("--").replace("-", "_")) for names in _IGNORED}
-    for name in sorted(name for name, value in ignored.items() if value is not None):
-        session.say(f"note: {name} is ignored: it says something to Azure, or the files say it")
-    given["models"] = (*given["models"], *map(_model_of, metadata))
+    given["models"] = (*given["models"], *map(model_of, metadata))
     given["key"] = given["key"] or bool(auth_enabled)
     if given["key_file"] is not None and (primary_key or secondary_key):
         raise click.UsageError("--key-file excludes --primary-key and --secondary-key.")
@@ -108,7 +85,7 @@ def deploy_command(
             raise click.UsageError("--conda-file excludes an environment: both say which packages.")
         config = {key: value for key, value in inline.items() if value is not None}
     placed = with_environment(session, options.environment, config)
-    deployment = read_deployment(options.deployment_config)
+    deployment = read_deployment(session, options.deployment_config)
     if collect_model_data is not None and isinstance(deployment, LocalDeployment | IotDeployment):
         deployment = replace(deployment, variables=with_storage(deployment.variables, collect_model_data))
     if isinstance(deployment, IotDeployment):
@@ -200,15 +177,3 @@ def _given_keys(primary: str | None, secondary: str | None) -> AccessKeys | None
     if primary or secondary:
         return AccessKeys(primary or make_key(), secondary or make_key())
     return None
-
-
-def _model_of(path: str) -> str:
-    """The model that a metadata file names (`id`, or az's `modelId`)."""
-    try:
-        document = json.loads(text_of(Path(path)))
-    except ValueError as error:
-        raise InputError(f"{path}: no JSON: {error}") from error
-    found = (document.get("id") or document.get("modelId")) if isinstance(document, dict) else None
-    if not isinstance(found, str):
-        raise InputError(f"{path}: has no `id` of a model; it is what `edgepack model register -t FILE` writes")
-    return found

@@ -10,14 +10,13 @@ from typing import Any
 
 import click
 
-from edgepack.cli.environment_choice import EnvironmentChoice, environment_options, with_environment
+from edgepack.cli.az_options import AzGroup, named, yes_option
+from edgepack.cli.environment_choice import with_environment
 from edgepack.cli.service_options import (
-    Command,
     DeployOptions,
     deploy_here,
     deploy_options,
     local_only,
-    parse_models,
     read_deployment,
     service_request,
     speaking,
@@ -26,39 +25,19 @@ from edgepack.cli.service_options import (
 from edgepack.cli.service_output import deployed_text, service_text, services_table
 from edgepack.cli.session import Session, pass_session
 from edgepack.errors import InputError, RemoteError
-from edgepack.models.naming import parse_pairs
-from edgepack.services.record import LOG_LINES, PRIMARY, SECONDARY, Answer, ServiceChange
+from edgepack.services.filtering import ServiceFilter
+from edgepack.services.record import LOG_LINES, PRIMARY, SECONDARY, Answer
 
 _UNFIT = 400
 
 
-class _ServiceGroup(click.Group):
-    """Knows the names that the commands had in `az ml service`."""
-
-    former = {"create": "deploy", "get-logs": "logs", "get-keys": "keys"}  # noqa: RUF012 - a constant
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """By its name or its former one."""
-        return super().get_command(ctx, self.former.get(cmd_name, cmd_name))
+_FORMER = {"create": "deploy", "get-logs": "logs", "get-keys": "keys"}
+_named = named("name", "SERVICE", "service", ("-n", "--name"))
 
 
-@click.group(cls=_ServiceGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=AzGroup, former=_FORMER, later={"update": "edgepack.cli.service_update"})
 def service_command() -> None:
     """Web services on this machine: a model and its script over HTTP."""
-
-
-def _named(command: Command) -> Command:
-    """The service as an argument or option; the command gets it as `name`."""
-
-    def choose(context: click.Context, _parameter: click.Parameter, value: str | None) -> str:
-        named = context.params.pop("named", None)
-        given = value or named
-        if not given:
-            raise click.UsageError("Which service? Give its name, or -n NAME.", context)
-        return str(given)
-
-    command = click.argument("name", metavar="SERVICE", required=False, callback=choose)(command)
-    return click.option("-n", "--name", "named", is_eager=True, metavar="NAME", help="The same as SERVICE.")(command)
 
 
 @service_command.command("deploy")
@@ -67,21 +46,38 @@ def _named(command: Command) -> Command:
 def deploy(session: Session, /, **given: Any) -> None:
     """Build a service for this machine, start it and wait until it is ready; print its state and scoring URI."""
     options = DeployOptions(**given)
-    deployment = local_only(read_deployment(options.deployment_config), str(options.deployment_config))
+    deployment = local_only(read_deployment(session, options.deployment_config), str(options.deployment_config))
     placed = with_environment(session, options.environment, options.inference_config)
     request = service_request(options, deployment, placed, None)
     deploy_here(session, options, request)
 
 
 @service_command.command("list")
+@click.option("-n", "--model-name", metavar="MODEL", help="Only with this model.")
+@click.option("-i", "--model-id", metavar="MODEL:V", help="Only with this version of a model.")
+@click.option("--image-name", metavar="NAME", help="The same as the service's name.")
+@click.option("--compute-type", metavar="TYPE", help="Those that are here are `local`.")
+@click.option("--tag", "tags", multiple=True, metavar="K[=V]", help="Only with this tag; repeatable.")
+@click.option("--property", "properties", multiple=True, metavar="K[=V]", help="Only with this; repeatable.")
 @pass_session
-def list_services(session: Session) -> None:
+def list_services(
+    session: Session,
+    model_name: str | None,
+    model_id: str | None,
+    image_name: str | None,
+    compute_type: str | None,
+    tags: tuple[str, ...],
+    properties: tuple[str, ...],
+) -> None:
     """List the services and what state they are in now."""
     from edgepack import service as verb
 
-    found = verb.list_services(session.workspace)
+    services = verb.list_services(session.workspace)
+    wanted = ServiceFilter(model_name, model_id, image_name, compute_type, _pairs(tags), _pairs(properties))
+    found = [service for service in services if wanted.fits(service)]
     empty = f"no services in {session.workspace}: deploy one with\n  edgepack service deploy -n NAME -m MODEL --ic FILE"
-    session.result([service.document() for service in found], services_table(found) if found else empty)
+    text = services_table(found) if found else "no service matches" if services else empty
+    session.result([service.document() for service in found], text)
 
 
 @service_command.command("show")
@@ -145,66 +141,10 @@ def reload(session: Session, name: str, no_wait: bool, timeout_s: float) -> None
     session.result(found.document(), deployed_text(found))
 
 
-@service_command.command("update")
-@_named
-@click.option("-m", "--model", "models", multiple=True, metavar="NAME[:V]", help="All models anew; repeatable.")
-@click.option(
-    "--ic",
-    "--inference-config-file",
-    "inference_config",
-    type=click.Path(path_type=Path),
-    help="Inference configuration; the one it has, read again, if it is named again.",
-)
-@environment_options
-@click.option("-d", "--description", help="Free text.")
-@click.option("--tag", "--add-tag", "tags", multiple=True, metavar="K=V", help="Add or replace a tag; repeatable.")
-@click.option("--remove-tag", "removed", multiple=True, metavar="K", help="Remove a tag; repeatable.")
-@click.option("--property", "--add-property", "properties", multiple=True, metavar="K=V", help="Add; repeatable.")
-@click.option("--key/--no-key", "needs_key", default=None, help="Whether requests must show a key.")
-@click.option("--no-wait", is_flag=True, help="Do not wait until it is ready.")
-@timeout_option
-@pass_session
-def update(
-    session: Session,
-    name: str,
-    models: tuple[str, ...],
-    inference_config: Path | None,
-    environment_name: str | None,
-    environment_version: str | None,
-    environment_directory: Path | None,
-    description: str | None,
-    tags: tuple[str, ...],
-    removed: tuple[str, ...],
-    properties: tuple[str, ...],
-    needs_key: bool | None,
-    no_wait: bool,
-    timeout_s: float,
-) -> None:
-    """Give a service other models, another script or other labels; the old one serves until the new one is ready."""
-    from edgepack import service as verb
-
-    choice = EnvironmentChoice(environment_name, environment_version, environment_directory)
-    placed = with_environment(session, choice, inference_config)
-    change = ServiceChange(
-        models=parse_models(models) if models else None,
-        inference_config=placed.config,
-        folder=None if placed.config is None else placed.folder,
-        description=description,
-        add_tags=parse_pairs(tags, "--tag"),
-        remove_tags=removed,
-        properties=parse_pairs(properties, "--property") if properties else None,
-        needs_key=needs_key,
-    )
-    if change == ServiceChange():
-        raise InputError("nothing to change: give -m, --ic, -d, --tag, --remove-tag, --property or --key")
-    with speaking(session) as voice:
-        found = verb.update(session.workspace, name, change, wait=not no_wait, ready_s=timeout_s, voice=voice)
-    session.result(found.document(), deployed_text(found))
-
-
 @service_command.command("delete")
 @_named
 @click.option("--image", "delete_image", is_flag=True, help="Its image in the Docker engine, too.")
+@yes_option
 @click.option("--keep-volume", is_flag=True, help="Keep the engine's volume with what the service has written.")
 @pass_session
 def delete(session: Session, name: str, delete_image: bool, keep_volume: bool) -> None:
@@ -238,13 +178,21 @@ def keys(session: Session, name: str) -> None:
     type=click.Choice((PRIMARY, SECONDARY), case_sensitive=False),
     help="Which one.",
 )
+@click.option("-s", "--set-key", metavar="KEY", help="The new one; default: one is made up.")
 @pass_session
-def regen_key(session: Session, name: str, which: str) -> None:
+def regen_key(session: Session, name: str, which: str, set_key: str | None) -> None:
     """Make one of the two keys of a service anew; the other stays good, so that clients can change over."""
     from edgepack import service as verb
 
-    verb.renew_key(session.workspace, name, which.lower())
-    session.result({"name": name, "key": which.lower()}, f"made anew; see it with `edgepack service keys {name}`")
+    verb.renew_key(session.workspace, name, which.lower(), set_key)
+    said = f"made anew; see it with `edgepack service keys {name}`" if set_key is None else "set"
+    session.result({"name": name, "key": which.lower()}, said)
+
+
+def _pairs(texts: tuple[str, ...]) -> tuple[tuple[str, str | None], ...]:
+    """Of each `K[=V]` the key and the value."""
+    split = [text.partition("=") for text in texts]
+    return tuple((key.strip(), value.strip() if equals else None) for key, equals, value in split)
 
 
 def _request_body(data: str | None) -> bytes:

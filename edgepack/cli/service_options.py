@@ -1,5 +1,6 @@
 """Options that `edgepack service` and `edgepack model deploy` share, and what they come to."""
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import Any
 
 import click
 
+from edgepack.cli.az_options import Command, ignored_options
 from edgepack.cli.environment_choice import EnvironmentChoice, PlacedConfig, environment_options
 from edgepack.cli.service_output import deployed_text
 from edgepack.cli.session import Session
@@ -19,7 +21,24 @@ from edgepack.errors import InputError
 from edgepack.models.naming import ModelReference, parse_model_reference, parse_pairs
 from edgepack.services.record import LOOPBACK, PROCESS, READY_WITHIN_S, RUNNERS, AccessKeys, ServiceRequest, Voice
 
-Command = Callable[..., Any]
+# What `az ml model deploy` and `az ml service update` said to Azure, or what the files say.
+_OF_AZURE: tuple[tuple[str, ...], ...] = tuple(
+    tuple(names.split())
+    for names in (
+        "--compute-target --ct|--compute-type --cp|--runtime --rt|--cpu-cores --cc"
+        "|--cpu-cores-limit --ccl|--memory-gb --gb|--memory-gb-limit --gbl|--gpu-cores --gc|--num-replicas --nr"
+        "|--autoscale-enabled --as|--autoscale-min-replicas --mi|--autoscale-max-replicas --ma"
+        "|--autoscale-refresh-seconds --ar|--autoscale-target-utilization --at"
+        "|--enable-app-insights --ai|--enable-gpu --eg|--cuda-version --cv|--extra-docker-file-steps --ds"
+        "|--base-image --bi|--base-image-registry --ir|--location --lo|--namespace --nd|--ssl-enabled --se"
+        "|--ssl-cert-pem-file --sp|--ssl-key-pem-file --sk|--ssl-cname --sc|--dns-name-label --dn|--vnet-name"
+        "|--subnet-name|--vault-base-url|--key-name|--key-version|--token-auth-enabled|--scoring-timeout-ms --tm"
+        "|--replica-max-concurrent-requests --rm|--max-request-wait-time --mr|--period-seconds --ps"
+        "|--initial-delay-seconds --id|--timeout-seconds --ts|--success-threshold --st|--failure-threshold --ft"
+        "|--traffic-percentile --tp|--version-name --vn|--profile-input --pi"
+    ).split("|")
+)
+azure_options = ignored_options(_OF_AZURE, "it says something to Azure, or the files say it")
 
 NEAREST = {
     AciDeployment: ("aci", "Azure Container Instances"),
@@ -56,6 +75,18 @@ class DeployOptions:
         return EnvironmentChoice(self.environment_name, self.environment_version, self.environment_directory)
 
 
+deployment_config_option = click.option(
+    "--dc",
+    "--deploy-config-file",
+    "deployment_config",
+    type=click.Path(path_type=Path),
+    help="Deployment configuration; default: local.",
+)
+metadata_option = click.option(
+    "-f", "--model-metadata-file", "metadata", multiple=True, metavar="FILE", help="What `model register -t` wrote."
+)
+
+
 def deploy_options(command: Command) -> Command:
     """The options of a deployment; the command gets their values as `DeployOptions` has them."""
     for option in reversed(
@@ -72,13 +103,7 @@ def deploy_options(command: Command) -> Command:
                 help="Inference configuration: entry script and conda file.",
             ),
             environment_options,
-            click.option(
-                "--dc",
-                "--deploy-config-file",
-                "deployment_config",
-                type=click.Path(path_type=Path),
-                help="Deployment configuration; default: local.",
-            ),
+            deployment_config_option,
             click.option("--runner", type=click.Choice(RUNNERS), default=PROCESS, help="Default: process."),
             click.option("--port", "--po", type=int, metavar="N", help="Default: that of --dc, else a free one."),
             click.option("--host", default=LOOPBACK, metavar="ADDRESS", help="To listen on; default: 127.0.0.1."),
@@ -108,13 +133,18 @@ timeout_option = click.option(
 )
 
 
-def read_deployment(path: Path | None) -> DeploymentConfig:
-    """The deployment configuration; local where none is named.
+def read_deployment(session: Session, path: Path | None) -> DeploymentConfig:
+    """The deployment configuration; local where none is named. What of it has no effect is told.
 
     Raises:
         InputError: the file cannot be read, or is none.
     """
-    return LocalDeployment() if path is None else parse_deployment_config(text_of(path), str(path))
+    if path is None:
+        return LocalDeployment()
+    found = parse_deployment_config(text_of(path), str(path))
+    for text in found.notes if isinstance(found, LocalDeployment | IotDeployment) else ():
+        session.say(f"note: {text}")
+    return found
 
 
 def local_only(deployment: DeploymentConfig, where: str) -> LocalDeployment:
@@ -229,6 +259,24 @@ def speaking(session: Session) -> Iterator[Voice]:
             lambda text: status.update(text.replace("[", "\\[")),
             lambda text: console.print(f"note: {text}", markup=False, highlight=False),
         )
+
+
+def model_of(metadata_file: str) -> str:
+    """The model that a metadata file names (`id`, or az's `modelId`).
+
+    Raises:
+        InputError: it cannot be read, or names none.
+    """
+    try:
+        document = json.loads(text_of(Path(metadata_file)))
+    except ValueError as error:
+        raise InputError(f"{metadata_file}: no JSON: {error}") from error
+    found = (document.get("id") or document.get("modelId")) if isinstance(document, dict) else None
+    if not isinstance(found, str):
+        raise InputError(
+            f"{metadata_file}: has no `id` of a model; it is what `edgepack model register -t FILE` writes"
+        )
+    return found
 
 
 def _read_keys(path: Path) -> AccessKeys:

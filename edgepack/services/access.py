@@ -53,14 +53,16 @@ def read_key_file(path: Path) -> AccessKeys:
     return AccessKeys(found[0], found[1] if len(found) > 1 else make_key())
 
 
-def renewed(keys: AccessKeys, which: str) -> AccessKeys:
-    """The keys with one of them made anew.
+def renewed(keys: AccessKeys, which: str, key: str | None = None) -> AccessKeys:
+    """The keys with one of them made anew, or being `key`.
 
     Raises:
-        InputError: `which` is neither `primary` nor `secondary`.
+        InputError: `which` is neither `primary` nor `secondary`, or `key` cannot be a key.
     """
+    problem = None if key is None else key_problem(key, f"the {which} key")
+    InputError.raise_if_any([problem] if problem else [])
     if which == PRIMARY:
-        return AccessKeys(make_key(), keys.secondary)
+        return AccessKeys(key or make_key(), keys.secondary)
     if which == SECONDARY:
-        return AccessKeys(keys.primary, make_key())
+        return AccessKeys(keys.primary, key or make_key())
     raise InputError(f"key {which!r}: a service has a {PRIMARY} and a {SECONDARY} key")

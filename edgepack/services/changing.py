@@ -26,6 +26,7 @@ def altered(request: ServiceRequest, change: ServiceChange) -> ServiceRequest:
         tags={**kept, **change.add_tags},
         properties={**request.properties, **(change.properties or {})},
         needs_key=request.needs_key if change.needs_key is None else change.needs_key,
+        variables=request.variables if change.variables is None else change.variables,
     )
     if change.inference_config is not None:
         folder = (change.folder or Path.cwd()).absolute()

@@ -78,10 +78,11 @@ def change(
     wait: bool,
     ready_s: float,
 ) -> StoredService:
-    """A service after `alter`: with a new image (`rebuilds`), as `start_anew`, or only noted, as the change goes."""
+    """A service after `alter`: with a new image (`rebuilds`, or other variables), as `start_anew`, or only noted."""
     with _at_work(shop, name, voice) as found:
         old = found or shop.store.read(name)
         request = alter(old)
+        rebuilds = rebuilds or request.variables != old.request.variables
         stored = replace(old, request=without_keys(request), updated_utc=_now())
         if not rebuilds and request.needs_key == old.request.needs_key:
             shop.store.write(stored)

@@ -65,7 +65,8 @@ class ServiceChange:
     """What is to be another than now; None: stays. `properties` are added (and never change).
 
     Tags are removed, then added or replaced, each for itself, so that two changes at once do not undo each other.
-    `needs_key` False takes the keys away, True makes some up where there are none.
+    `needs_key` False takes the keys away, True makes some up where there are none. `variables` are all that a
+    deployment configuration sets, as in a request; its `port` is there to be checked, as a service keeps its port.
     """
 
     models: tuple[ModelReference, ...] | None = None
@@ -76,6 +77,8 @@ class ServiceChange:
     remove_tags: tuple[str, ...] = ()
     properties: Mapping[str, str] | None = None
     needs_key: bool | None = None
+    port: int | None = None
+    variables: Mapping[str, str] | None = None
 
     @property
     def makes_an_image(self) -> bool:

@@ -147,6 +147,7 @@ PURE = (
     "edgepack.trial.trial",
     "edgepack.services.record",
     "edgepack.services.changing",
+    "edgepack.services.filtering",
     "edgepack.services.stored",
     "edgepack.services.runner",
     "edgepack.azureml.cloud_table",

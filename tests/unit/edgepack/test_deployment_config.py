@@ -197,9 +197,11 @@ WRONG: list[tuple[Any, list[str]]] = [
     ({"computeType": "local", "port": "80"}, ["`port` must be a whole number, not another text"]),
     ({"computeType": "local", "port": True}, ["`port` must be a whole number, not True"]),
     ({"computeType": "local", "port": 0}, ["`port` is 0, not one of 1 to 65535"]),
+    ({"computeType": "local", "routes": {}}, ["key `routes` is not known"]),
+    ({**IOT, "iotDevice": "x", "cname": "x"}, ["key `iotDevice` is not known; did you mean `iotDeviceId`?"]),
     (
-        {"computeType": "aci", "containerResourceRequirements": {"cpu": 0, "memory": 1}, "sslenabled": True},
-        ["`containerResourceRequirements.cpu` is 0", "did you mean `memoryInGB`?", "did you mean `sslEnabled`?"],
+        {"computeType": "aci", "containerResourceRequirements": {"cpu": 0}, "sslEnabled": "yes"},
+        ["`containerResourceRequirements.cpu` is 0", "`sslEnabled` must be true or false"],
     ),
     (
         {
@@ -210,8 +212,8 @@ WRONG: list[tuple[Any, list[str]]] = [
         ["`minReplicas` is more than `maxReplicas`", "`numReplicas` and autoscaling exclude each other"],
     ),
     (
-        {"computeType": "aks", "authEnabled": True, "tokenAuthEnabled": True, "numReplicas": -1, "versionName": "x"},
-        ["exclude each other", "`numReplicas` is -1", "key `versionName` is not known"],
+        {"computeType": "aks", "authEnabled": True, "tokenAuthEnabled": True, "numReplicas": -1},
+        ["exclude each other", "`numReplicas` is -1"],
     ),
     (
         {"computeType": "aks", "containerResourceRequirements": {"cpu": 2, "cpuLimit": 1}},
@@ -243,6 +245,33 @@ def test_what_is_wrong_is_told_at_once(document: Any, parts: list[str]) -> None:
     assert all(problem.startswith("dc.json: ") for problem in caught.value.problems)
     for part in parts:
         assert any(part in problem for problem in caught.value.problems), caught.value.problems
+
+
+@pytest.mark.parametrize("kind", ["aci", "AKS", "aksendpoint"])
+def test_an_unknown_key_is_not_why_azures_services_are_not_here(kind: str) -> None:
+    """v1 took what it knew and let the rest be."""
+    unknown = {"enableAppInsights": True, "ComputeTarget": "mine", "containerResourceRequirements": {"memory": 1}}
+    plain = read_deployment_config({"computeType": kind, "containerResourceRequirements": {}}, "dc.json")
+    assert read_deployment_config({"computeType": kind, **unknown}, "dc.json") == plain
+
+
+def test_what_v1_knew_for_other_types_is_told() -> None:
+    others = {"containerResourceRequirements": {"cpu": "much"}, "computeTarget": "mine", "sslEnabled": False}
+    local = read_deployment_config({"computeType": "Local", "port": 80, "authEnabled": True, **others}, "dc.json")
+    assert local == LocalDeployment(
+        80,
+        notes=(
+            "dc.json: `authEnabled` has no effect with computeType local; --key asks for keys",
+            "dc.json: `containerResourceRequirements` has no effect with computeType local",
+            "dc.json: `computeTarget` has no effect with computeType local",
+        ),
+    )
+    edge = read_deployment_config({**IOT, "port": 80, "keys": {"primaryKey": "secret"}}, "dc.json")
+    assert isinstance(edge, IotDeployment)
+    assert edge.notes == (
+        "dc.json: `port` has no effect with computeType iot",
+        "dc.json: `keys` has no effect with computeType iot",
+    )
 
 
 def test_the_values_are_frozen() -> None:

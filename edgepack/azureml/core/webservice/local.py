@@ -201,17 +201,13 @@ class LocalWebservice(Webservice):
         return keys.primary, keys.secondary
 
     def regen_key(self, key: str, set_key: str | None = None) -> None:
-        """Make the `Primary` or `Secondary` key anew.
+        """Make the `Primary` or `Secondary` key anew, or set it.
 
         Raises:
-            WebserviceException: it has none; or a key is given, which only a new deployment takes.
+            WebserviceException: it has none, or `set_key` cannot be a key.
         """
-        if set_key is not None:
-            raise WebserviceException(
-                "keys are made up; those of your own come from `edgepack service deploy --key-file`"
-            )
         with told_as(WebserviceException):
-            service.renew_key(self.workspace.folder, self.name, str(key).lower())
+            service.renew_key(self.workspace.folder, self.name, str(key).lower(), set_key)
 
     def get_token(self) -> NoReturn:
         """Not here.

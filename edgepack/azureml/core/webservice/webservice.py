@@ -9,6 +9,7 @@ from edgepack.azureml.cloud_only import refuse
 from edgepack.azureml.core.workspace import Workspace
 from edgepack.azureml.exceptions import WebserviceException, told_as
 from edgepack.errors import InputError
+from edgepack.services.filtering import ServiceFilter
 from edgepack.services.log_text import failure_text
 from edgepack.services.record import FAILED, Service
 
@@ -63,16 +64,11 @@ class Webservice:
 
         with told_as(WebserviceException):
             found = service.list_services(workspace.folder)
+        wanted = ServiceFilter(model_name, model_id, image_name, compute_type, _pairs(tags), _pairs(properties))
         return [
             LocalWebservice(workspace, each.name)
             for each in found
-            if (compute_type or "local").lower() == "local"
-            and image_name in (None, each.name)
-            and {image_id, image_digest} <= {None, each.image}
-            and (model_name is None or model_name in {model.partition(":")[0] for model in each.models})
-            and (model_id is None or model_id in each.models)
-            and _has_all(each.tags, tags)
-            and _has_all(each.properties, properties)
+            if wanted.fits(each) and {image_id, image_digest} <= {None, each.image}
         ]
 
     @property
@@ -221,7 +217,6 @@ def _moment(text: str) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def _has_all(pairs: Any, wanted: Sequence[Any] | None) -> bool:
-    return all(
-        each in pairs if isinstance(each, str) else pairs.get(str(each[0])) == str(each[1]) for each in wanted or ()
-    )
+def _pairs(wanted: Sequence[Any] | None) -> tuple[tuple[str, str | None], ...]:
+    """Of each `key` or `[key, value]` the key and the value."""
+    return tuple((each, None) if isinstance(each, str) else (str(each[0]), str(each[1])) for each in wanted or ())

@@ -186,6 +186,10 @@ def test_keys(ws: Workspace) -> None:
     service.regen_key("Primary")
     assert service.get_keys()[0] != primary
     assert service.get_keys()[1] == secondary
+    service.regen_key("Secondary", set_key="a-key-of-my-own")
+    assert service.get_keys()[1] == "a-key-of-my-own"
+    with pytest.raises(WebserviceException, match="the primary key: a key is at least 8"):
+        service.regen_key("Primary", "short")
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

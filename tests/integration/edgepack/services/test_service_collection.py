@@ -123,6 +123,22 @@ def test_the_command_line_wins(desk: Desk, run: Run) -> None:
     assert len(table(desk, "inputs")) == len(SENT)
 
 
+def test_an_update_takes_what_the_deployment_configuration_says(desk: Desk, run: Run) -> None:
+    deploy(run, desk)
+    port, life = desk.find().port, desk.pids()
+    (desk.folder / "dc.json").write_text(
+        json.dumps({"computeType": "local", "port": port, "dataCollection": {"storageEnabled": True}})
+    )
+    assert run("service", "update", "service", "--dc", "dc.json", "--add-tag", "a=b").code == 0
+    assert (desk.find().port, desk.find().tags) == (port, {"a": "b"})
+    assert desk.pids() != life
+    ask(run)
+    assert len(table(desk, "inputs")) == len(SENT)
+    life = desk.pids()
+    assert run("service", "update", "service", "--dc", "dc.json").code == 0
+    assert desk.pids() == life, "nothing is another than before"
+
+
 def test_nothing_is_kept_unless_asked(desk: Desk, run: Run) -> None:
     deploy(run, desk, dataCollection={"storageEnabled": False})
     ask(run)

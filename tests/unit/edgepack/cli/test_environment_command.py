@@ -51,8 +51,8 @@ def test_flags_of_azure_are_named_as_ignored(run: Run) -> None:
     outcome = run("environment", "list", "-w", "ws", "--resource-group", "group")
     assert outcome.code == 0
     assert outcome.err.splitlines() == [
-        "note: --workspace-name is ignored: environments are kept on this machine",
-        "note: --resource-group is ignored: environments are kept on this machine",
+        "note: --workspace-name is ignored: all is kept on this machine",
+        "note: --resource-group is ignored: all is kept on this machine",
     ]
 
 

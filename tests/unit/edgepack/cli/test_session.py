@@ -15,7 +15,7 @@ def test_of_what_steers_a_terminal_only_colours_pass(capsys: pytest.CaptureFixtu
     assert out == "a\\x1b]0;title\\x07\\x1b[2Jb\\r\\x9bc\td\né red \U0001f600\n"
 
 
-@pytest.mark.parametrize("option", ["-q", "--verbose", "--workspace"])
+@pytest.mark.parametrize("option", ["-q", "--quiet", "--workspace"])
 def test_an_option_in_the_wrong_place_is_told_its_own(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     result = command_line(capsys)("model", "list", option)
     assert result.code == 2
