@@ -20,7 +20,9 @@ import onnxruntime as ort
 
 from device_agent import BadInput
 from device_agent.array_input import JSON_NAMES, ModelInput, Unfit, to_array
+from device_agent.onnx_faults import refusal_of_run
 
+_ORT = ort.capi.onnxruntime_pybind11_state
 _TYPES = {
     "tensor(float16)": "float16",
     "tensor(float)": "float32",
@@ -76,8 +78,14 @@ def run(data: str) -> dict[str, Any]:
     feeds = parse_feeds(data, _loaded.inputs)
     try:
         results = _loaded.session.run(None, feeds)
-    except ort.capi.onnxruntime_pybind11_state.InvalidArgument as error:
+    except _ORT.InvalidArgument as error:
         raise BadInput(f"The model refuses the input: {error}. {_expectation(_loaded.inputs)}") from None
+    except (_ORT.Fail, _ORT.RuntimeException) as error:
+        shapes = {name: array.shape for name, array in feeds.items()}
+        refusal = refusal_of_run(str(error), shapes, _loaded.inputs)
+        if refusal is None:
+            raise
+        raise BadInput(f"{refusal} {_expectation(_loaded.inputs)}") from None
     return {name: _plain(value) for name, value in zip(_loaded.outputs, results, strict=True)}
 
 

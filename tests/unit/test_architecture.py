@@ -165,6 +165,7 @@ PURE = (
     "device_agent.result_json",
     "device_agent.swagger",
     "device_agent.table_request",
+    "device_agent.onnx_faults",
     "device_agent.request_params",
     "device_agent.array_input",
     "device_agent.tensor_request",
