@@ -34,8 +34,8 @@ _MOST_OF_A_STEP = 60
 _FROM = re.compile(r"\s*FROM\s", re.IGNORECASE)
 _BASE = "the base is Debian's, or what `edgepack build --base` names"
 _INSTEAD = (
-    "nothing is run or copied at build time: name packages, libraries too, in the conda file (docs/conda.md), and keep "
-    "files beside the script"
+    "nothing is run or copied at build time: name packages, and libraries such as libgl or ffmpeg, in the conda file "
+    "(docs/conda.md), and keep files beside the script"
 )
 
 

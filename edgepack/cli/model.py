@@ -7,12 +7,13 @@ named as ignored.
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from edgepack.cli.az_options import AzGroup, ignored_options, named, yes_option
+from edgepack.cli.az_options import AzGroup, Command, ignored_options, named, yes_option
 from edgepack.cli.model_mlflow import completed_request
 from edgepack.cli.model_output import copying, records_table
 from edgepack.cli.session import Session, pass_session
@@ -40,6 +41,16 @@ def model_command() -> None:
     """Register models, look at them, deploy them. MODEL is NAME (the latest version) or NAME:VERSION."""
 
 
+def _figures(command: Command) -> Command:
+    for option in (
+        click.option("--gc", "--gpu-cores", "gpu", type=int, help="GPUs the model needs."),
+        click.option("--gb", "--memory-gb", "memory_in_gb", type=float, help="Memory the model needs."),
+        click.option("--cc", "--cpu-cores", "cpu", type=float, help="CPU cores the model needs."),
+    ):
+        command = option(command)
+    return command
+
+
 @model_command.command("register")
 @click.option("-n", "--name", help="The model's name.")
 @click.option("-p", "--model-path", "--path", help="The file or folder to register.")
@@ -50,9 +61,7 @@ def model_command() -> None:
 @click.option("--child-path", "child_paths", multiple=True, metavar="P", help="Take only this; repeatable.")
 @click.option("--model-framework", "framework", help="Such as Onnx or ScikitLearn.")
 @click.option("--model-framework-version", "framework_version", help="The framework's version.")
-@click.option("--cc", "--cpu-cores", "cpu", type=float, help="CPU cores the model needs.")
-@click.option("--gb", "--memory-gb", "memory_in_gb", type=float, help="Memory the model needs.")
-@click.option("--gc", "--gpu-cores", "gpu", type=int, help="GPUs the model needs.")
+@_figures
 @click.option("--sample-input", metavar="FILE", help="A sample request, kept with the model.")
 @click.option("--sample-output", metavar="FILE", help="The result for the sample request.")
 @click.option("-t", "--output-metadata-file", metavar="FILE", help="Write the new version as JSON.")
@@ -184,6 +193,7 @@ def download(session: Session, model: str, target_dir: str, overwrite: bool) -> 
 @click.option("--tag", "--add-tag", "tags", multiple=True, metavar="K=V", help="Add or replace; repeatable.")
 @click.option("--remove-tag", "removed", multiple=True, metavar="K", help="Remove; repeatable.")
 @click.option("--property", "--add-property", "properties", multiple=True, metavar="K=V", help="Add; repeatable.")
+@_figures
 @pass_session
 def update(
     session: Session,
@@ -192,8 +202,11 @@ def update(
     tags: tuple[str, ...],
     removed: tuple[str, ...],
     properties: tuple[str, ...],
+    cpu: float | None,
+    memory_in_gb: float | None,
+    gpu: int | None,
 ) -> None:
-    """Change the description and tags of one version, or add properties (which never change again)."""
+    """Change the description, tags and resources of one version, or add properties (which never change again)."""
     collected = _Problems()
     reference = collected.of(parse_model_reference, model) or ModelReference("")
     change = RecordChange(
@@ -202,11 +215,15 @@ def update(
         remove_tags=removed,
         add_properties=collected.of(parse_pairs, properties, "--property") or {},
     )
-    if change == RecordChange() and not collected.texts:
-        collected.texts.append("nothing to change: give -d, --tag, --remove-tag or --property")
+    figures = {"cpu": cpu, "memory_in_gb": memory_in_gb, "gpu": gpu}
+    given = {name: value for name, value in figures.items() if value is not None}
+    if change == RecordChange() and not given and not collected.texts:
+        collected.texts.append("nothing to change: give -d, --tag, --remove-tag, --property, --cc, --gb or --gc")
     InputError.raise_if_any(collected.texts)
     registry = ModelRegistry(session.workspace)
     before = registry.get(reference.name, reference.version)
+    if given:
+        change = replace(change, resources=replace(before.resources, **given))  # type: ignore[arg-type]
     for key in removed:
         if key not in before.tags:
             session.warn(f"{before.id} has no tag {key}")

@@ -48,6 +48,7 @@ from edgepack.services.record import ServiceChange
 @click.option("--property", "--add-property", "properties", multiple=True, metavar="K=V", help="Add; repeatable.")
 @click.option("--key/--no-key", "needs_key", default=None, help="Whether requests must show a key.")
 @click.option("--auth-enabled", "--ae", type=bool, help="true is --key, false is --no-key.")
+@click.option("--collect-model-data", "--md", type=bool, help="Keep what ModelDataCollector collects; over --dc.")
 @click.option("--no-wait", is_flag=True, help="Do not wait until it is ready.")
 @timeout_option
 @azure_options
@@ -69,6 +70,7 @@ def update_command(
     properties: tuple[str, ...],
     needs_key: bool | None,
     auth_enabled: bool | None,
+    collect_model_data: bool | None,
     no_wait: bool,
     timeout_s: float,
 ) -> None:
@@ -94,6 +96,7 @@ def update_command(
         needs_key=auth_enabled if needs_key is None else needs_key,
         port=None if deployment is None else deployment.port,
         variables=None if deployment is None else deployment.variables,
+        collects=collect_model_data,
     )
     if change == ServiceChange():
         raise InputError(

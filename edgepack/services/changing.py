@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from edgepack.data_collection import with_storage
 from edgepack.errors import InputError
 from edgepack.services.record import ServiceChange, ServiceRequest, request_problems
 
@@ -28,6 +29,8 @@ def altered(request: ServiceRequest, change: ServiceChange) -> ServiceRequest:
         needs_key=request.needs_key if change.needs_key is None else change.needs_key,
         variables=request.variables if change.variables is None else change.variables,
     )
+    if change.collects is not None:
+        new = replace(new, variables=with_storage(new.variables, change.collects))
     if change.inference_config is not None:
         folder = (change.folder or Path.cwd()).absolute()
         new = replace(new, folder=folder, inference_config=change.inference_config)

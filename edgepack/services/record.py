@@ -67,6 +67,7 @@ class ServiceChange:
     Tags are removed, then added or replaced, each for itself, so that two changes at once do not undo each other.
     `needs_key` False takes the keys away, True makes some up where there are none. `variables` are all that a
     deployment configuration sets, as in a request; its `port` is there to be checked, as a service keeps its port.
+    `collects` turns v1's data collection on or off in them.
     """
 
     models: tuple[ModelReference, ...] | None = None
@@ -79,6 +80,7 @@ class ServiceChange:
     needs_key: bool | None = None
     port: int | None = None
     variables: Mapping[str, str] | None = None
+    collects: bool | None = None
 
     @property
     def makes_an_image(self) -> bool:

@@ -137,6 +137,9 @@ def test_an_update_takes_what_the_deployment_configuration_says(desk: Desk, run:
     life = desk.pids()
     assert run("service", "update", "service", "--dc", "dc.json").code == 0
     assert desk.pids() == life, "nothing is another than before"
+    assert run("service", "update", "service", "--md", "false").code == 0
+    ask(run)
+    assert len(table(desk, "inputs")) == len(SENT)
 
 
 def test_nothing_is_kept_unless_asked(desk: Desk, run: Run) -> None:

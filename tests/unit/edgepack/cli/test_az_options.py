@@ -94,6 +94,15 @@ def test_which_model(run: Run) -> None:
     assert "Which model? iris and rose are named." in run("model", "show", "iris", "-i", "rose").err
 
 
+def test_what_a_model_needs_is_changed_one_by_one(run: Run) -> None:
+    run("model", "register", "-n", "iris", "-p", "w.bin", "--cc", "1", "--gb", "2")
+    document = run("--json", "model", "update", "-i", "iris:1", "--gb", "0.5", "--gc", "1").document
+    assert (document["cpu"], document["memoryInGB"], document["gpu"]) == (1, 0.5, 1)
+    outcome = run("model", "update", "iris", "--cc", "-1")
+    assert outcome.code == 2
+    assert "cpu cores (--cc)" in outcome.err
+
+
 def test_lists_of_models(run: Run) -> None:
     for name in ("iris", "rose"):
         run("model", "register", "-n", name, "-p", "w.bin")
