@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 MODULES = {
     "azureml.core": (
-        "ComputeTarget ContainerRegistry Dataset Datastore Environment Experiment Image Keyvault Run RunConfiguration "
+        "ComputeTarget ContainerRegistry Dataset Datastore Environment Experiment Image Keyvault RunConfiguration "
         "ScriptRunConfig Webservice Workspace get_run"
     ),
     "azureml.core.authentication": (
@@ -27,7 +27,7 @@ MODULES = {
     "azureml.core.experiment": "Experiment",
     "azureml.core.image": "ContainerImage Image",
     "azureml.core.keyvault": "Keyvault",
-    "azureml.core.run": "Run _OfflineRun get_run",
+    "azureml.core.run": "get_run",
     "azureml.core.runconfig": "CondaDependencies RunConfiguration",
     "azureml.core.webservice": "AciWebservice AksWebservice LocalWebservice Webservice",
     "azureml.core.workspace": "Workspace",

@@ -22,7 +22,7 @@ TELEMETRY = "nothing is collected; leave it out"
 TABLE = {
     TRAINING: {
         "core.experiment": "Experiment ViewType",
-        "core.run": "Run get_run InputDatasets OutputDatasets LinkOutput _OfflineRun",
+        "core.run": "get_run InputDatasets OutputDatasets LinkOutput",
         "core.script_run": "ScriptRun",
         "core.script_run_config": "ScriptRunConfig get_run_config_from_script_run submit",
         "core.runconfig": (
@@ -32,7 +32,7 @@ TABLE = {
             "OutputOptions ParallelTaskConfiguration PyTorchConfiguration RegistrationOptions SparkConfiguration "
             "TensorflowConfiguration"
         ),
-        "core": "Experiment Run RunConfiguration ScriptRun ScriptRunConfig get_run",
+        "core": "Experiment RunConfiguration ScriptRun ScriptRunConfig get_run",
         "widgets": "RunDetails ParallelRunStepDetails",
         "tensorboard": "Tensorboard",
         "tensorboard.export": "export_to_tensorboard",

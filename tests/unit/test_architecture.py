@@ -265,6 +265,7 @@ AGENT_MODULES_FOR_EDGEPACK = {
     "device_agent.drift_rows",
     "device_agent.drift_sketch",
     "device_agent.script_check",
+    "device_agent.shims.offline_run",
     "device_agent.settings",
 }
 

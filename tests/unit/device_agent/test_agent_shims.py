@@ -163,8 +163,8 @@ def test_what_needs_a_workspace_is_imported_and_refused(tmp_path: Path) -> None:
         from azureml.exceptions import AzureMLException, UserErrorException
         def prepare(run: Run | None, workspace: "Workspace") -> list[Dataset]: ...
         assert Dataset is Same and Run is azureml.core.run.Run and not isinstance(1, Run)
-        assert not hasattr(Run, "get_context") and inspect.signature(Run) and inspect.getmembers(Workspace)
-        for use in (Run, lambda: Run.get_context(), lambda: Workspace.from_config(), lambda: Dataset("x")):
+        assert not hasattr(Run, "list") and inspect.signature(Run) and inspect.getmembers(Workspace)
+        for use in (Run, lambda: Run.list(None), lambda: Workspace.from_config(), lambda: Dataset("x")):
             try:
                 use()
             except UserErrorException as error:
@@ -181,10 +181,33 @@ def test_what_needs_a_workspace_is_imported_and_refused(tmp_path: Path) -> None:
     """
     lines = _python(code, tmp_path).splitlines()
     why = "needs a workspace, and where a model is served there is none: models are below AZUREML_MODEL_DIR"
-    for line, name in zip(lines, ("Run", "Run.get_context", "Workspace.from_config", "Dataset"), strict=False):
+    for line, name in zip(lines, ("Run", "Run.list", "Workspace.from_config", "Dataset"), strict=False):
         assert line.startswith(f"{name} {why}")
     assert lines[4].startswith("cannot import name 'Modle' from 'azureml.core'")
     assert lines[5:] == ["No module named 'azureml.core.computers'"]
+
+
+def test_a_served_script_has_an_offline_run(tmp_path: Path) -> None:
+    code = """
+        from azureml.core.run import Run, _OfflineRun
+        from azureml.exceptions import RunEnvironmentException
+        run = Run.get_context()
+        assert isinstance(run, _OfflineRun) and run.id.startswith("OfflineRun_")
+        run.log("accuracy", value=0.5)
+        try:
+            run.experiment
+        except AttributeError as error:
+            print(error)
+        try:
+            Run.get_context(allow_offline=False)
+        except RunEnvironmentException as error:
+            print(error.message)
+    """
+    assert _python(code, tmp_path).splitlines() == [
+        "run.log('accuracy', value=0.5): not kept, there is no run here",
+        "'OfflineRun' object has no attribute 'experiment': there is no run here",
+        "no run was submitted: this script is served",
+    ]
 
 
 def test_installed_parts_win_over_what_needs_a_workspace(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 from device_agent.shims.workspace_names import names_of
 
 from .model import Model
+from .run import Run
 
-__all__ = ["Model"]
+__all__ = ["Model", "Run"]
 
 __getattr__ = names_of("azureml.core")

@@ -13,6 +13,10 @@ class UserErrorException(AzureMLException):
     """Something that needs a workspace; a device has none."""
 
 
+class RunEnvironmentException(AzureMLException):
+    """A script asked for the run that it belongs to; it belongs to none."""
+
+
 class WebserviceException(AzureMLException):
     """A wrong argument, or a model folder that is not as it must be."""
 

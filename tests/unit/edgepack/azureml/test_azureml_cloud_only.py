@@ -8,7 +8,7 @@ import pickle
 import pydoc
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 
 import pytest
 
@@ -17,7 +17,12 @@ from edgepack.azureml.cloud_only import CloudOnly, refuse
 from edgepack.azureml.cloud_table import COMPUTE, DATA, TABLE, TRAINING
 from edgepack.azureml.core import Datastore, Experiment, Run, Workspace
 from edgepack.azureml.core.authentication import InteractiveLoginAuthentication
-from edgepack.azureml.exceptions import AzureMLException, UserErrorException, WebserviceException
+from edgepack.azureml.exceptions import (
+    AzureMLException,
+    RunEnvironmentException,
+    UserErrorException,
+    WebserviceException,
+)
 
 ROWS = [(module, names.split(), instead) for instead, rows in TABLE.items() for module, names in rows.items()]
 # The import cells of notebooks for clusters of Azure; only `azureml` has become `edgepack.azureml`.
@@ -114,7 +119,8 @@ def test_what_was_mistyped_is_not_imported() -> None:
 def test_use_is_refused_in_the_words_of_the_thing() -> None:
     image = importlib.import_module("edgepack.azureml.core.image").ContainerImage
     uses: list[tuple[Callable[[], Any], type[AzureMLException], str]] = [
-        (lambda: Run.get_context(), UserErrorException, r"^Run\.get_context is Azure's.*edgepack runs no training"),
+        (lambda: cast("Any", Run)(None, "x"), UserErrorException, "^Run is Azure's.*edgepack runs no training"),
+        (lambda: Run.list(None), UserErrorException, r"^Run\.list is Azure's.*edgepack runs no training"),
         (lambda: Experiment(None, "x"), UserErrorException, "^Experiment is Azure's.*edgepack runs no training"),
         (lambda: Datastore.get(None, "x"), UserErrorException, r"^Datastore\.get is .*read files by their paths"),
         (lambda: image.image_configuration(), WebserviceException, r"^ContainerImage\.image_conf.*Model\.package"),
@@ -127,24 +133,24 @@ def test_use_is_refused_in_the_words_of_the_thing() -> None:
 
 
 def test_a_class_of_azure_can_be_asked_about() -> None:
-    mine = type("Mine", (Run,), {})
+    mine = type("Mine", (Experiment,), {})
 
-    def annotated(run: Run | None, runs: list[Run]) -> None:
+    def annotated(run: Experiment | None, runs: list[Experiment]) -> None:
         """Takes runs."""
 
-    assert not isinstance(object(), Run)
-    assert issubclass(mine, Run)
-    assert not issubclass(int, Run)
-    assert get_type_hints(annotated)["run"] == Run | None
-    assert not hasattr(Run, "get_context")
-    assert getattr(Run, "_private", 1) == getattr(Run, "public", 1) == 1
-    with pytest.raises(AttributeError, match=r"^type object 'Run' has no attribute '_repr_html_'$"):
-        Run._repr_html_()
+    assert not isinstance(object(), Experiment)
+    assert issubclass(mine, Experiment)
+    assert not issubclass(int, Experiment)
+    assert get_type_hints(annotated)["run"] == Experiment | None
+    assert not hasattr(Experiment, "list")
+    assert getattr(Experiment, "_private", 1) == getattr(Experiment, "public", 1) == 1
+    with pytest.raises(AttributeError, match=r"^type object 'Experiment' has no attribute '_repr_html_'$"):
+        Experiment._repr_html_()
     with pytest.raises(UserErrorException, match=r"^Mine is Azure's"):
         mine()
-    assert str(inspect.signature(Run)).startswith("(*args")
-    assert inspect.getdoc(Run) == f"Azure's: {TRAINING}."
-    assert "edgepack.azureml.core.run.Run" in repr(Run)
+    assert str(inspect.signature(Experiment)).startswith("(*args")
+    assert inspect.getdoc(Experiment) == f"Azure's: {TRAINING}."
+    assert "edgepack.azureml.core.experiment.Experiment" in repr(Experiment)
 
 
 @pytest.mark.parametrize("thing", [Run, "core.compute", "core.run", "core", "data", "pipeline.steps"])
@@ -189,3 +195,20 @@ def test_who_logs_in_gets_no_token() -> None:
     login = InteractiveLoginAuthentication()
     with pytest.raises(UserErrorException, match=r"^get_authentication_header is .*nobody logs in"):
         login.get_authentication_header()
+
+
+def test_a_script_that_nobody_submitted_has_an_offline_run(capsys: pytest.CaptureFixture[str]) -> None:
+    from edgepack.azureml.core.run import _OfflineRun
+
+    run = Run.get_context()
+    assert isinstance(run, _OfflineRun)
+    assert run.id.startswith("OfflineRun_")
+    run.log("accuracy", 0.5)
+    run.child_run().log_row("row", a=1)
+    assert capsys.readouterr().out == (
+        "run.log('accuracy', 0.5): not kept, there is no run here\n"
+        "run.log_row('row', a=1): not kept, there is no run here\n"
+    )
+    assert not hasattr(run, "experiment")
+    with pytest.raises(RunEnvironmentException):
+        Run.get_context(allow_offline=False)

@@ -48,7 +48,9 @@ def test_refused(given: dict[str, Any], text: str) -> None:
 
 def test_paths_may_be_objects() -> None:
     made = InferenceConfig(Path("inner/score.py"), conda_file=Path("myenv.yml"), source_directory=Path("src"))
-    assert made.document() == InferenceConfig("inner/score.py", conda_file="myenv.yml", source_directory="src").document()
+    assert (
+        made.document() == InferenceConfig("inner/score.py", conda_file="myenv.yml", source_directory="src").document()
+    )
 
 
 def test_a_syntax_error_is_the_users() -> None:
