@@ -22,6 +22,10 @@ from edgepack.drift.table import Table, categories, is_word, kind_of, numbers, u
 FEW_ROWS = 100
 _MOST_NAMED = 10
 _MOST_EXACT = 100_000
+_DIGITS, _PARTS = 4, 500
+"""Digits of the edges of bins at least, and of how many parts of their range they may be beside."""
+_PLAIN = (1e-4, 1e9)
+"""Numbers that are shown without an exponent."""
 _SQUARES = (1e-100, 1e100)
 """Numbers whose squares a float holds, and sums of them."""
 
@@ -253,11 +257,30 @@ def bin_names(feature: Feature) -> tuple[str, ...]:
     """What each bin holds, in words."""
     if feature.kind == CATEGORY:
         return (*feature.categories, "others")
-    edges = [f"{edge:.4g}" for edge in feature.edges]
-    if not edges:
+    if not feature.edges:
         return ("all",)
-    middle = (f"{low} to {high}" for low, high in pairwise(edges))
-    return (f"up to {edges[0]}", *middle, f"above {edges[-1]}")
+    after = math.nextafter(feature.edges[0], math.inf) + 0.0  # of minus zero, zero
+    is_shut = not after or len(repr(after)) < len(repr(feature.edges[0])) - _DIGITS
+    edges = _told_apart([after, *feature.edges[1:]] if is_shut else feature.edges)
+    middle = (f"{low} to {high}" if low != high else low for low, high in pairwise(edges))
+    return (f"{'below' if is_shut else 'up to'} {edges[0]}", *middle, f"above {edges[-1]}")
+
+
+def _told_apart(edges: Sequence[float]) -> list[str]:
+    """Numbers as texts, with as many digits as tell them apart and show where they lie between each other."""
+    scale = max(map(abs, edges)) or 1.0
+    most = (edges[-1] / scale - edges[0] / scale) / _PARTS
+    for digits in range(_DIGITS, 16):
+        names = [_short(edge, digits) for edge in edges]
+        is_near = all(abs(float(name) / scale - edge / scale) <= most for name, edge in zip(names, edges, strict=True))
+        if len({*names}) == len({*edges}) and (is_near or len(edges) == 1):
+            return names
+    return list(map(repr, edges))
+
+
+def _short(number: float, digits: int) -> str:
+    text = f"{number:.{digits}g}"
+    return f"{float(text):.15g}" if "e" in text and _PLAIN[0] <= abs(number) < _PLAIN[1] else text
 
 
 def named(names: Sequence[str]) -> str:

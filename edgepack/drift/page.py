@@ -1,20 +1,30 @@
-"""The report as one HTML page: tables and plots, nothing loaded from elsewhere, no script. Pure."""
+"""The report as one HTML page: tables with bars, nothing loaded from elsewhere, no script. Pure.
 
-from collections.abc import Sequence
+Bars are cells of tables, so that text stays as large on a small screen and with many bins, and names may be long.
+"""
+
 from html import escape
 
+from device_agent.drift_sketch import CATEGORY
 from edgepack.drift.comparing import DriftReport, FeatureReport
 
-_BAR, _GAP, _HEIGHT = 26, 14, 120
+_MOST_BINS = 20
+"""Shown of a feature; the others, those with the smallest shares, can be unfolded."""
 _STYLE = """
 :root { color-scheme: light dark; --before: #5b7ea6; --now: #d1711c; --line: #8886; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+h2, p, li, td:first-child { overflow-wrap: anywhere; } section { margin-top: 2.5rem; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .25rem .6rem; border-bottom: 1px solid var(--line); }
-th:first-child, td:first-child, td:last-child, th:last-child { text-align: left; }
-.wide { overflow-x: auto; } section { margin-top: 2.5rem; } svg { max-width: 100%; height: auto; }
-.verdict { font-weight: 600; } .before { fill: var(--before); } .now { fill: var(--now); }
-text { fill: currentColor; font-size: 11px; } .key::before { content: "\\25a0 "; }
+:is(th, td):first-child { text-align: left; } .wide { overflow-x: auto; } .verdict { font-weight: 600; }
+.wide td + td { white-space: nowrap; } .wide :is(th, td):first-child { min-width: 8rem; }
+.bins { table-layout: fixed; font-size: .875rem; line-height: 1.3; overflow-wrap: break-word; }
+.bins :is(th, td) { padding: .15rem .3rem; } .bins tbody th { font-weight: normal; }
+.bins thead th { font-size: .8125rem; width: 13%; } .bins thead th:first-child { width: 30%; }
+.bins thead th:nth-child(2) { text-align: left; width: 44%; }
+@media (max-width: 40rem) { .bins thead th { width: 23%; } .bins thead th:nth-child(2) { width: 24%; } }
+.bins i { display: block; height: .5rem; print-color-adjust: exact; }
+.before { background: var(--before); } .now { background: var(--now); } .key::before { content: "\\25a0  "; }
 .key.a::before { color: var(--before); } .key.b::before { color: var(--now); }
 """
 
@@ -34,9 +44,10 @@ def html_page(report: DriftReport, version: str) -> str:
 Current: {escape(report.current_name)}, {report.current_rows} rows.</p>
 {f"<ul>{notes}</ul>" if notes else ""}
 <div class="wide" tabindex="0" role="region" aria-label="All features"><table>
-<thead><tr><th scope="col">feature</th><th scope="col">PSI</th><th scope="col">KS</th><th scope="col">Wasserstein</th>
-<th scope="col">chi-square p</th><th scope="col">missing before</th><th scope="col">missing now</th>
-<th scope="col">verdict</th></tr></thead><tbody>{rows}</tbody></table></div>
+<thead><tr><th scope="col">feature</th><th scope="col">verdict</th>
+<th scope="col">PSI</th><th scope="col">KS</th><th scope="col">Wasserstein</th>
+<th scope="col">chi-square p</th><th scope="col">missing before</th>
+<th scope="col">missing now</th></tr></thead><tbody>{rows}</tbody></table></div>
 {"".join(_section(place, feature) for place, feature in enumerate(report.features))}
 <footer><p>Thresholds: PSI {limits.psi:g}, KS {limits.ks:g}, Wasserstein {limits.wasserstein:g} standard deviations,
 Cramér's V {limits.cramers_v:g}, missing {limits.missing:g}, alpha {limits.alpha:g}.
@@ -56,47 +67,33 @@ def _row(place: int, feature: FeatureReport) -> str:
     missing = f"<td>{feature.baseline_missing:.1%}</td><td>{feature.current_missing:.1%}</td>"
     verdict = "<td class='verdict'>drift</td>" if feature.is_drift else "<td>no drift</td>"
     link = f'<td><a href="#f{place}">{escape(feature.name)}</a></td>'
-    return f"<tr>{link}{figures}{missing}{verdict}</tr>"
+    return f"<tr>{link}{verdict}{figures}{missing}</tr>"
 
 
 def _section(place: int, feature: FeatureReport) -> str:
     said = [*(f"drift: {reason}" for reason in feature.reasons), *feature.notes]
     items = "".join(f"<li>{escape(text)}</li>" for text in said)
+    bins = zip(feature.bins, feature.baseline_shares, feature.current_shares, strict=True)
+    rows = [each for each in bins if feature.kind != CATEGORY or each[1] or each[2]]
+    largest = sorted((max(before, now) for _, before, now in rows), reverse=True)
+    least = largest[_MOST_BINS - 1] if len(rows) > _MOST_BINS else 0.0
+    shown = [each for each in rows if max(each[1:]) >= least]
+    others = [each for each in rows if max(each[1:]) < least]
+    more = f"<details><summary>{len(others)} more, with smaller shares</summary>{_bins(others, largest[0])}</details>"
     return f"""<section aria-labelledby="f{place}"><h2 id="f{place}">{escape(feature.name)}</h2>
-{f"<ul>{items}</ul>" if items else ""}{_plot(feature)}
-<p><span class="key a">baseline</span> <span class="key b">current</span>, share of the rows a bin</p>
-<details><summary>Figures</summary><table><thead><tr><th scope="col">bin</th><th scope="col">baseline</th>
-<th scope="col">current</th></tr></thead><tbody>{"".join(_bin_rows(feature))}</tbody></table></details></section>
+{f"<ul>{items}</ul>" if items else ""}{_bins(shown, largest[0])}{more if others else ""}</section>
 """
 
 
-def _bin_rows(feature: FeatureReport) -> Sequence[str]:
-    bins = zip(feature.bins, feature.baseline_shares, feature.current_shares, strict=True)
-    return [
-        f"<tr><th scope='row'>{escape(name)}</th><td>{before:.1%}</td><td>{now:.1%}</td></tr>"
-        for name, before, now in bins
-    ]
-
-
-def _plot(feature: FeatureReport) -> str:
-    """Pairs of bars, a bin each; the table below it says the same in figures."""
-    most = max((*feature.baseline_shares, *feature.current_shares, 1e-9))
-    width = len(feature.bins) * (2 * _BAR + _GAP) + 2 * _GAP
+def _bins(rows: list[tuple[str, float, float]], most: float) -> str:
+    """A table of bins with their shares as bars, the longest of which is that of `most`."""
     parts = []
-    for place, (name, before, now) in enumerate(
-        zip(feature.bins, feature.baseline_shares, feature.current_shares, strict=True)
-    ):
-        left = _GAP + place * (2 * _BAR + _GAP)
-        for number, (share, kind) in enumerate(((before, "before"), (now, "now"))):
-            height = share / most * _HEIGHT
-            x, y = left + number * _BAR, 20 + _HEIGHT - height
-            parts.append(f'<rect class="{kind}" x="{x}" y="{y:.1f}" width="{_BAR - 2}" height="{height:.1f}"/>')
-        short = name if len(name) <= 11 else f"{name[:10]}…"
-        label = short.removeprefix("up to ").partition(" to ")[0] if feature.kind == "number" else short
-        label = f"≤ {label}" if name.startswith("up to") and feature.kind == "number" else label
-        parts.append(f'<text x="{left}" y="{_HEIGHT + 36}">{escape(label)}</text>')
-    title = escape(f"Shares of the bins of {feature.name}, baseline beside current")
-    return (
-        f'<svg role="img" aria-label="{title}" viewBox="0 0 {width} {_HEIGHT + 44}" width="{width}">'
-        f"{''.join(parts)}</svg>"
-    )
+    for name, before, now in rows:
+        widths = (100.0 * share / (most or 1.0) for share in (before, now))
+        pairs = zip(("before", "now"), widths, strict=True)
+        bars = "".join(f'<i class="{side}" style="width:{width:.1f}%"></i>' for side, width in pairs)
+        figures = f"<td>{before:.1%}</td><td>{now:.1%}</td>"
+        parts.append(f'<tr><th scope="row">{escape(name)}</th><td aria-hidden="true">{bars}</td>{figures}</tr>\n')
+    return f"""<table class="bins"><thead><tr><th scope="col">bin</th><th scope="col">share of the rows</th>
+<th scope="col" class="key a">baseline</th><th scope="col" class="key b">current</th></tr></thead>
+<tbody>{"".join(parts)}</tbody></table>"""

@@ -45,7 +45,7 @@ def number_edges(known: Any) -> tuple[float, ...]:
         return ()
     if len(different) <= BINS:
         middles = different[:-1] / 2 + different[1:] / 2  # not by their difference, which may be infinite
-        edges = np.concatenate(([np.nextafter(different[0], -math.inf)], middles, [different[-1]]))
+        edges = np.concatenate(([math.nextafter(different[0], -math.inf)], middles, [different[-1]]))
     else:
         scale = 4.0 if max(-different[0], different[-1]) > _HUGE else 1.0
         edges = np.quantile(known / scale, np.arange(1, BINS) / BINS) * scale
