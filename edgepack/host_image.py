@@ -10,6 +10,7 @@ import os
 import platform
 import re
 import sys
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import compress
@@ -27,6 +28,7 @@ from edgepack.process_tree import process_tree
 
 ELSEWHERE = "--runner docker runs it in a container"
 _OF_THE_APPLICATION = ("model", "script")
+_OF_THIS_MACHINE = ("PYTHONHOME", "HOME", "PATH")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,12 @@ class UnpackedImage:
     working_folder: str
     volumes: tuple[str, ...]
     image_id: str
+
+    def with_variables(self, variables: Mapping[str, str | None]) -> dict[str, str]:
+        """The environment with other variables than the image's (None: is not set), but for those of this machine."""
+        own = {name: text for name, text in variables.items() if name not in _OF_THIS_MACHINE}
+        kept = {name: text for name, text in self.environment.items() if name not in own}
+        return kept | {name: _moved(text, self.own) for name, text in own.items() if text is not None}
 
 
 def host_platform() -> Platform:
@@ -125,9 +133,14 @@ def module_command(
         write_file(starter, text.encode(), mode=0o755)
     environment = dict(variable.split("=", 1) for variable in config.get("Env") or ())
     place = own or root
-    moved = {name: re.sub(rf"(^|:)/{APP_ROOT}", rf"\1{place}/{APP_ROOT}", value) for name, value in environment.items()}
+    moved = {name: _moved(value, place) for name, value in environment.items()}
     python_home = {"PYTHONHOME": f"{root}/usr", "HOME": os.environ.get("HOME", "/"), "PATH": os.environ.get("PATH", "")}
     return [str(starter), *entry[1:]], moved | python_home
+
+
+def _moved(value: str, place: Path) -> str:
+    """A variable whose paths of the application are where it is unpacked."""
+    return re.sub(rf"(^|:)/{APP_ROOT}", rf"\1{place}/{APP_ROOT}", value)
 
 
 def foreign_libraries(pid: int, *folders: Path) -> list[str]:

@@ -20,6 +20,8 @@ from edgepack.project import Recipe
 from edgepack.resolve.package_requests import PackageRequests, joined
 from edgepack.served_mlflow import mlflow_serving
 
+SERVED_MODEL = "EDGEPACK_SERVED_MODEL"  # the variable that tells the agent what it serves
+
 
 def served(recipe: Recipe, models: Sequence[ModelRecord], registry: ModelRegistry) -> Recipe:
     """The recipe with a module of the agent as its entry, if it has no script; one that has either is as it was.
@@ -41,7 +43,7 @@ def served(recipe: Recipe, models: Sequence[ModelRecord], registry: ModelRegistr
     return replace(
         recipe,
         requests=joined(recipe.requests, serving.requests),
-        variables={**recipe.variables, **({"EDGEPACK_SERVED_MODEL": told} if serving.told else {})},
+        variables={**recipe.variables, **({SERVED_MODEL: told} if serving.told else {})},
         entry_module=serving.module,
         environment_file=recipe.environment_file if recipe.requests.requirements else serving.source,
     )

@@ -129,7 +129,9 @@ def reload(
     voice: Voice = SILENT,
     shop: Workshop | None = None,
 ) -> Service:
-    """Start a service anew with a fresh copy of its script and the packages it has; its port stays.
+    """Start a service anew with a fresh copy of its script, its variables as they are now, and the packages it has.
+
+    Its port stays.
 
     Where the service runs, the new one is tried beside it first: if it fails, the old one goes on.
 

@@ -135,7 +135,7 @@ class ContainerRunner:
         """Copied out of the container."""
         with _engine() as client:
             container = client.containers.get(_name(place, life))
-            variables = dict(each.split("=", 1) for each in container.attrs["Config"]["Env"])
+            variables = _variables_of(container.attrs)
             if where := place_of(variables):
                 pieces, _ = container.get_archive(f"/{APP_ROOT}/{where}")
                 with tarfile.open(fileobj=io.BytesIO(b"".join(pieces))) as archive:
@@ -196,7 +196,7 @@ def _load(client: Any, life: Life) -> str:
 
 def _body(life: Life, image: str, *, has_bridge: bool) -> dict[str, Any]:
     """The arguments of `containers.create`."""
-    environment = {"SEPERATE_HEALTH_ENDPOINT": "false", "SERVICE_NAME": life.name}
+    environment = {**life.variables, "SEPERATE_HEALTH_ENDPOINT": "false", "SERVICE_NAME": life.name}
     if life.keys is not None:
         environment["EDGEPACK_HTTP_KEY_FILE"] = f"/{_KEY_FILE}"
     if life.is_trial:
@@ -230,10 +230,15 @@ def _body(life: Life, image: str, *, has_bridge: bool) -> dict[str, Any]:
 def _port_of(attributes: dict[str, Any]) -> int | None:
     """The port on the host by which a container is reached."""
     if attributes["HostConfig"]["NetworkMode"] == "host":
-        variables = dict(each.split("=", 1) for each in attributes["Config"]["Env"])
+        variables = _variables_of(attributes)
         return int(variables["EDGEPACK_HTTP"].rpartition(":")[2])
     published = (attributes["NetworkSettings"].get("Ports") or {}).get(f"{_PORT}/tcp") or []
     return int(published[0]["HostPort"]) if published else None
+
+
+def _variables_of(attributes: dict[str, Any]) -> dict[str, str]:
+    """Those of a container; a name without "=" is one of the image's that is not set in it."""
+    return dict(each.split("=", 1) for each in attributes["Config"]["Env"] if "=" in each)
 
 
 def _archives(life: Life) -> Iterator[tuple[str, bytes]]:

@@ -30,7 +30,7 @@ from edgepack.services.stored import (
     without_keys,
 )
 from edgepack.services.waiting import wait_until_ready
-from edgepack.services.workshop import Workshop
+from edgepack.services.workshop import Sources, Workshop
 
 if TYPE_CHECKING:
     from edgepack.script_folder import Script
@@ -65,7 +65,7 @@ def deploy(
             port=request.port or (old.port if old else None),
             was_ready=bool(old and old.was_ready),
         )
-        return _bring_up(shop, old, stored, keys, voice, _Wish(True, None, wait, ready_s))
+        return _bring_up(shop, old, stored, keys, voice, _Wish(None, wait, ready_s))
 
 
 def change(
@@ -89,18 +89,18 @@ def change(
             return stored
         keys = (_keys_of(shop, old) or make_keys()) if request.needs_key else None
         with tempfile.TemporaryDirectory() as copies:
-            script = None if rebuilds else shop.script_for_keys(stored, voice, Path(copies))
-            return _bring_up(shop, old, stored, keys, voice, _Wish(rebuilds, script, wait, ready_s))
+            sources = None if rebuilds else shop.sources_for_keys(stored, voice, Path(copies))
+            return _bring_up(shop, old, stored, keys, voice, _Wish(sources, wait, ready_s))
 
 
 def start_anew(shop: Workshop, name: str, voice: Voice, *, wait: bool, ready_s: float) -> StoredService:
-    """The same image with a fresh copy of the script."""
+    """The same image with a fresh copy of the script, and the variables as they are now."""
     with _at_work(shop, name, voice) as found:
         old = found or shop.store.read(name)
         if old.instance is None or not (shop.store.place(name) / old.instance.layout / "index.json").is_file():
             raise InputError(f"service {name} was never built: deploy it again")
-        stored, script = replace(old, updated_utc=_now()), shop.fresh_script(old, voice)
-        return _bring_up(shop, old, stored, _keys_of(shop, old), voice, _Wish(False, script, wait, ready_s))
+        stored, sources = replace(old, updated_utc=_now()), shop.fresh_sources(old, voice)
+        return _bring_up(shop, old, stored, _keys_of(shop, old), voice, _Wish(sources, wait, ready_s))
 
 
 def remove(shop: Workshop, name: str, *, delete_image: bool, delete_volume: bool) -> None:
@@ -120,10 +120,9 @@ def remove(shop: Workshop, name: str, *, delete_image: bool, delete_volume: bool
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
-    """How a service is to be brought up: with a new image, with a fresh script, waited for."""
+    """How a service is to be brought up: with fresh sources (None: a new image), waited for."""
 
-    new_image: bool
-    script: "Script | None"
+    sources: Sources | None
     wait: bool
     ready_s: float
 
@@ -138,11 +137,14 @@ def _bring_up(
     serves = old_life is not None and runner.look(place, old_life.id).is_alive
     try:
         store.write(stored if old is None else replace(old, phase=AT_WORK))
-        image, packages = stored.instance, stored.packages
-        if wish.new_image or image is None:
+        image, packages, script = stored.instance, stored.packages, None
+        if wish.sources is None or image is None:
             made, packages = shop.make_image(shop.workspace, stored.request, store.new_image_folder(stored.name), voice)
-            image = Instance("", made.digest, made.image_id, made.layout.relative_to(place).as_posix())
-        begin = _beginning(stored, place, place / image.layout, keys, wish.script)
+            layout = made.layout.relative_to(place).as_posix()
+            image = Instance("", made.digest, made.image_id, layout, made.variables, made.variables)
+        else:
+            image, script = replace(image, variables=wish.sources.variables), wish.sources.script
+        begin = _beginning(stored, place, image, keys, script)
         if serves:
             _try_out(runner, begin(None, is_trial=True), voice, wish.ready_s)
     except BaseException:
@@ -172,11 +174,13 @@ def _bring_up(
 
 
 def _beginning(
-    stored: StoredService, place: Path, layout: Path, keys: AccessKeys | None, script: "Script | None"
+    stored: StoredService, place: Path, image: Instance, keys: AccessKeys | None, script: "Script | None"
 ) -> Callable[..., Life]:
+    layout, host, variables = place / image.layout, stored.request.host, image.other_variables
+
     def begin(port: int | None, *, is_trial: bool) -> Life:
         name = uuid.uuid4().hex[:12]
-        return Life(stored.name, place, name, layout, stored.request.host, port, keys, script, is_trial)
+        return Life(stored.name, place, name, layout, host, port, keys, script, variables, is_trial)
 
     return begin
 

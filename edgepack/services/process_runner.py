@@ -66,7 +66,7 @@ class ProcessRunner:
         (folder / "log").mkdir(parents=True, exist_ok=True)
         own = folder / "app"
         image = self._unpack(life.layout, self._roots, own)
-        environment = {**image.environment, **_own_variables(life)}
+        environment = {**image.with_variables(life.variables), **_own_variables(life)}
         data = folder / "data" if life.is_trial else life.place / "data"
         data.mkdir(exist_ok=True)
         environment.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -1,6 +1,6 @@
 """The one interface to what runs services: a process of this machine, or a container of an engine. Values only."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -16,8 +16,9 @@ class Life:
     """A life of a service that is to begin.
 
     `place` is the service's folder, and `id` the name of this life, unique within it. `layout` is the image. `script`
-    is a fresh copy of the entry script (and its folder) that replaces the image's, None: the image's own. `port` None:
-    any. `is_trial`: it only shows whether the script starts, and keeps its own state.
+    is a fresh copy of the entry script (and its folder) that replaces the image's, None: the image's own. `variables`
+    replace those of the image (None: is not set). `port` None: any. `is_trial`: it only shows whether the script
+    starts, and keeps its own state.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Life:
     port: int | None
     keys: AccessKeys | None = None
     script: "Script | None" = None
+    variables: Mapping[str, str | None] = field(default_factory=dict)
     is_trial: bool = False
 
     @property

@@ -29,7 +29,7 @@ from edgepack.oci.layout import write_layout
 from edgepack.oci.validate import choose_platform
 from edgepack.project import BuildOptions, Recipe, recipe_of
 from edgepack.resolve.access import open_downloader
-from edgepack.served_model import served
+from edgepack.served_model import SERVED_MODEL, served
 from edgepack.services.record import ServiceRequest, Voice
 from edgepack.services.stored import IMAGE_NAME, LAYOUT, ServiceImage
 
@@ -94,6 +94,11 @@ def _in_python(text: str) -> str:
     return text.replace(f"{PROJECT_FILE}: inference_config", _SAID).replace(PROJECT_FILE, _SAID)
 
 
+def variables_of(recipe: Recipe) -> dict[str, str]:
+    """The variables that a recipe sets, but for what tells the agent of a model: that goes with the image's agent."""
+    return {name: value for name, value in recipe.variables.items() if name != SERVED_MODEL}
+
+
 def packages_digest(recipe: Recipe) -> str:
     """A digest of the packages that a recipe asks for."""
     requests = all_requests(recipe)
@@ -125,7 +130,7 @@ def build_image(workspace: Path, recipe: Recipe, folder: Path, voice: Voice) -> 
     layout = folder / LAYOUT
     index = write_layout(layout, images, assemble_index(images, {}), blobs, recipe.image.tag)
     content = choose_platform(layout, str(recipe.platforms[0]))
-    return ServiceImage(layout, index.digest, content.config_digest)
+    return ServiceImage(layout, index.digest, content.config_digest, variables_of(recipe))
 
 
 def tell_about(recipe: Recipe, voice: Voice) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +18,37 @@ AT_WORK, DEPLOYED, LEAVING = "at work", "deployed", "leaving"
 
 @dataclass(frozen=True, slots=True)
 class ServiceImage:
-    """An image layout on disk: `digest` of its index, `image_id` of its configuration (what engines call it)."""
+    """An image layout on disk: `digest` of its index, `image_id` of its configuration (what engines call it).
+
+    `variables` are those in it that the inference configuration and the request have set.
+    """
 
     layout: Path
     digest: str
     image_id: str
+    variables: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
     """One life of a service: a folder below `instances`, or a container. `image` is the digest of what it runs.
 
-    `layout` is where that is, in the service's folder: a new image does not touch the one that serves.
+    `layout` is where that is, in the service's folder: a new image does not touch the one that serves. `variables` are
+    those of the inference configuration and the request that it runs with, `built_variables` those in its image.
     """
 
     id: str
     image: str = ""
     image_id: str = ""
     layout: str = LAYOUT
+    built_variables: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def other_variables(self) -> dict[str, str | None]:
+        """What differs from the variables in the image; None: is no longer there."""
+        gone = dict.fromkeys(self.built_variables.keys() - self.variables.keys())
+        return gone | {name: text for name, text in self.variables.items() if self.built_variables.get(name) != text}
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Sources:
+    """What a service takes from its sources without a new image: its script, and its variables.
+
+    `packages` is a digest of the packages that they ask for.
+    """
+
+    script: "Script | None"
+    variables: Mapping[str, str]
+    packages: str
+
+
+@dataclass(frozen=True, slots=True)
 class Workshop:
     """All that works on the services of a workspace. `make_image` puts an image into a service's folder."""
 
@@ -25,43 +37,44 @@ class Workshop:
     store: ServiceStore
     runners: Mapping[str, Runner]
     make_image: Callable[[Path, ServiceRequest, Path, Voice], tuple[ServiceImage, str]]
-    read_script: "Callable[[Path, ServiceRequest], tuple[Script | None, str]]"
+    read_sources: Callable[[Path, ServiceRequest], Sources]
 
     def runner(self, stored: StoredService) -> Runner:
         """The one that runs a service."""
         return self.runners[stored.request.runner]
 
-    def fresh_script(self, stored: StoredService, voice: Voice) -> "Script | None":
-        """The script of a service as it is now; warns where the packages that it asks for are not those it has."""
-        script, packages = self.read_script(self.workspace, stored.request)
-        if stored.packages and packages != stored.packages:
+    def fresh_sources(self, stored: StoredService, voice: Voice) -> Sources:
+        """The sources of a service as they are now; warns where it has other packages than they ask for."""
+        sources = self.read_sources(self.workspace, stored.request)
+        if stored.packages and sources.packages != stored.packages:
             voice.warn(
                 f"the packages that {stored.name} asks for have changed, and it keeps those that it has; "
                 f"`edgepack service update {stored.name} --ic FILE` builds it with the new ones"
             )
-        return script
+        return sources
 
-    def script_for_keys(self, stored: StoredService, voice: Voice, into: Path) -> "Script | None":
-        """As `fresh_script`; where the sources cannot be read any more, what the running life has (copied `into`).
+    def sources_for_keys(self, stored: StoredService, voice: Voice, into: Path) -> Sources:
+        """As `fresh_sources`; where they cannot be read any more, what the running life has (its script copied `into`).
 
         Raises:
             InputError: the sources cannot be read, and nothing runs.
         """
         try:
-            return self.fresh_script(stored, voice)
+            return self.fresh_sources(stored, voice)
         except InputError as error:
             runner, place = self.runner(stored), self.store.place(stored.name)
             if stored.instance is None or not runner.look(place, stored.instance.id).is_alive:
                 raise
             voice.warn(f"{stored.name} keeps the script that it has, since its sources are not good: {error}")
-            return runner.script(place, stored.instance.id, into)
+            script = runner.script(place, stored.instance.id, into)
+            return Sources(script, stored.instance.variables, stored.packages)
 
 
 def workshop_of(workspace: Path) -> Workshop:
     """The workshop of a workspace."""
     place = workspace.absolute()
     runners: dict[str, Runner] = {PROCESS: ProcessRunner(place / "cache" / "roots"), DOCKER: ContainerRunner()}
-    return Workshop(place, ServiceStore(place), runners, _make_image, _read_script)
+    return Workshop(place, ServiceStore(place), runners, _make_image, _read_sources)
 
 
 def _make_image(workspace: Path, request: ServiceRequest, folder: Path, voice: Voice) -> tuple[ServiceImage, str]:
@@ -71,8 +84,8 @@ def _make_image(workspace: Path, request: ServiceRequest, folder: Path, voice: V
     return build_image(workspace, recipe, folder, voice), packages_digest(recipe)
 
 
-def _read_script(workspace: Path, request: ServiceRequest) -> "tuple[Script | None, str]":
-    from edgepack.services.service_image import packages_digest, read_recipe
+def _read_sources(workspace: Path, request: ServiceRequest) -> Sources:
+    from edgepack.services.service_image import packages_digest, read_recipe, variables_of
 
     recipe = read_recipe(workspace, request)
-    return recipe.script, packages_digest(recipe)
+    return Sources(recipe.script, variables_of(recipe), packages_digest(recipe))

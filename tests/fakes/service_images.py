@@ -13,7 +13,7 @@ from edgepack.oci.image import Layer, RunConfig, assemble_image
 from edgepack.oci.validate import choose_platform
 from edgepack.project import script_location
 from edgepack.services.record import ServiceRequest, Voice
-from edgepack.services.service_image import packages_digest, read_recipe, tell_about
+from edgepack.services.service_image import packages_digest, read_recipe, tell_about, variables_of
 from edgepack.services.stored import LAYOUT, ServiceImage
 from edgepack.services.workshop import Workshop, workshop_of
 from tests.fakes.images import ImageMaker
@@ -27,7 +27,7 @@ _START = 'unset PYTHONHOME; exec "$AGENT_PYTHON" -m device_agent'
 def shop_with_fake_images(workspace: Path) -> Workshop:
     """A workshop as the commands have it, but for the images: nothing is resolved or fetched."""
     shop = workshop_of(workspace)
-    return Workshop(shop.workspace, shop.store, shop.runners, make_fake_image, shop.read_script)
+    return Workshop(shop.workspace, shop.store, shop.runners, make_fake_image, shop.read_sources)
 
 
 def make_fake_image(workspace: Path, request: ServiceRequest, folder: Path, voice: Voice) -> tuple[ServiceImage, str]:
@@ -75,4 +75,4 @@ def make_fake_image(workspace: Path, request: ServiceRequest, folder: Path, voic
     layout = folder / LAYOUT
     index = ImageMaker(workspace / "cache").write(layout, (assemble_image(target, tuple(layers), run),))
     image_id = choose_platform(layout, str(target)).config_digest
-    return ServiceImage(layout, index.digest, image_id), packages_digest(recipe)
+    return ServiceImage(layout, index.digest, image_id, variables_of(recipe)), packages_digest(recipe)

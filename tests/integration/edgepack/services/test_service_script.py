@@ -1,4 +1,4 @@
-"""Which script a service runs after a reload and after changes that make no image."""
+"""Which script and variables a service has after a reload and after changes that make no image."""
 
 import json
 import os
@@ -41,6 +41,54 @@ def test_a_reload_has_the_folder_as_it_is_now(desk: Desk) -> None:
     desk.reload()
     assert served() == ["new.txt", "score.py"]
     assert desk.answer(1)["product"] == 3
+
+
+VARIABLES = """\
+import os
+
+
+def init():
+    assert os.environ.get("LEVEL") != "bad"
+
+
+def run(data):
+    return {name: os.environ.get(name) for name in ("LEVEL", "FIRST", "LATER", "FOLDER")}
+"""
+
+
+def configure(desk: Desk, **variables: str) -> None:
+    config = {"entryScript": "score.py", "environment": {"environmentVariables": variables}}
+    (desk.folder / "ic.json").write_text(json.dumps(config))
+
+
+def test_variables_are_those_of_the_configuration_as_it_is_now(desk: Desk) -> None:
+    desk.write(VARIABLES)
+    configure(desk, LEVEL="one", FIRST="x")
+    desk.deploy()
+    assert desk.answer(1) == {"LEVEL": "one", "FIRST": "x", "LATER": None, "FOLDER": None}
+    configure(desk, LEVEL="two", LATER="y", FOLDER="/var/azureml-app/here")
+    desk.reload()
+    reloaded = desk.answer(1)
+    assert reloaded == {"LEVEL": "two", "FIRST": None, "LATER": "y", "FOLDER": reloaded["FOLDER"]}
+    assert str(reloaded["FOLDER"]).startswith(str(desk.workspace)), "where the application is on this machine"
+    configure(desk, LEVEL="three", FIRST="x")
+    desk.update(ServiceChange(needs_key=True))
+    assert desk.answer(1) == {"LEVEL": "three", "FIRST": "x", "LATER": None, "FOLDER": None}
+
+
+def test_variables_stay_where_the_new_ones_do_not_do(desk: Desk) -> None:
+    desk.write(VARIABLES)
+    configure(desk, LEVEL="one")
+    desk.deploy()
+    configure(desk, LEVEL="two")
+    desk.reload()
+    configure(desk, LEVEL="bad")
+    with pytest.raises(InputError, match="AssertionError"):
+        desk.reload()
+    assert desk.answer(1)["LEVEL"] == "two"
+    (desk.folder / "ic.json").unlink()
+    desk.update(ServiceChange(needs_key=True))
+    assert desk.answer(1)["LEVEL"] == "two", "not those of the image"
 
 
 def test_a_change_of_keys_does_not_bring_an_old_script_back(desk: Desk) -> None:

@@ -53,13 +53,23 @@ STORED = StoredService(
     "2026-01-01T00:00:00Z",
     "2026-01-02T00:00:00Z",
     DEPLOYED,
-    Instance("life", "sha256:1", "sha256:2"),
+    Instance("life", "sha256:1", "sha256:2", built_variables={"A": "1"}, variables={"A": "2"}),
     6789,
     True,
     "",
     "digest",
 )
 KEYS = AccessKeys("primary-key", "secondary-key")
+
+
+def test_variables_that_differ_from_the_images() -> None:
+    built, now = {"SAME": "1", "OTHER": "1", "GONE": "1"}, {"SAME": "1", "OTHER": "2", "NEW": ""}
+    assert Instance("life", built_variables=built, variables=now).other_variables == {
+        "OTHER": "2",
+        "GONE": None,
+        "NEW": "",
+    }
+    assert Instance("life", built_variables=built, variables=built).other_variables == {}
 
 
 @pytest.mark.parametrize("name", ["abc", "a-b", "a1234567890123456789012345678901"])
