@@ -53,10 +53,14 @@ def config() -> InferenceConfig:
     return InferenceConfig(entry_script="score.py", environment=myenv)
 
 
-def test_a_service_with_packages(ws: Workspace, tmp_path: Path) -> None:
+def test_a_service_with_packages(ws: Workspace, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     model = Model.register(ws, "./models", "flags")
-    service = Model.deploy(ws, "flags", [model], config(), LocalWebservice.deploy_configuration())
+    made = config()
+    assert made.environment is not None
+    made.environment.docker.base_image, made.environment.docker.base_dockerfile = None, "FROM ubuntu:22.04\n"
+    service = Model.deploy(ws, "flags", [model], made, LocalWebservice.deploy_configuration())
     service.wait_for_deployment()
+    assert sum("docker.baseDockerfile is not used" in text for text in caplog.messages) == 1
     assert service.run(json.dumps({"text": "great"}))["label"] == "POSITIVE"
     assert not list(tmp_path.glob("pylock.*")), "nothing is written beside the user's files"
     service.delete()
