@@ -55,7 +55,9 @@ def warn_once(text: str) -> None:
 
 
 def data_folder(environment: Mapping[str, str]) -> "DataFolder":
-    """The folder that `environment` names, one object a process. A bound that is no number is the default."""
+    """The folder that `environment` names, one object a process. A bound that is no number, which no agent
+    starts with (`settings`), is the default: a script that runs without an agent does not fail because of it.
+    """
     path = environment.get("EDGEPACK_DATA_PATH", "").strip() or DEFAULT_DATA_PATH
     max_bytes = _number(environment, "EDGEPACK_DATA_MAX_BYTES", "bytes", DEFAULT_MAX_BYTES)
     max_age_days = _number(environment, "EDGEPACK_DATA_MAX_AGE_DAYS", "days", 0)

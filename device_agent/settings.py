@@ -34,6 +34,8 @@ names without the prefix EDGEPACK_ are the ones of Azure ML's inference server a
     EDGEPACK_CLIENT_TIMEOUT_S    time for a request to arrive, one second more for each 16 KiB, and for the answer to be
                                  taken (30), 0.1 to 3600
 
+    EDGEPACK_DATA_MAX_BYTES      bound of all collected data (67108864); never less than 65536
+    EDGEPACK_DATA_MAX_AGE_DAYS   collected data that has not been written to for longer is removed (0: none)
     EDGEPACK_CAPTURE_PERCENT     share of requests that are kept with their answers for monitoring (0: none), 0 to 100
     EDGEPACK_CAPTURE_BODY_BYTES  longest body that is kept (65536), 0 to 1048576
     EDGEPACK_CAPTURE_FORMAT      jsonl, or parquet: finished files are turned into Parquet, by pyarrow (jsonl)
@@ -172,6 +174,8 @@ def parse_settings(environment: Mapping[str, str], command_line: CommandLine | N
     if line.workers is not None:
         given = {**given, "EDGEPACK_WORKERS": str(line.workers)}
     max_body_bytes = parse_int(given, "EDGEPACK_MAX_BODY_BYTES", 100 * 1024 * 1024, 1, 2**53, problems)
+    for name in ("EDGEPACK_DATA_MAX_BYTES", "EDGEPACK_DATA_MAX_AGE_DAYS"):  # used by collected_data, also in the script
+        parse_int(given, name, 0, 0, 2**53, problems)
     settings = Settings(
         app_root=given.get("AML_APP_ROOT", default_root),
         entry_script=script,

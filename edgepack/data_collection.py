@@ -8,6 +8,7 @@
 The agent keeps requests together with their answers: either collection turns both on.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,20 +31,19 @@ def collection_variables(reading: KeyReading, found: Mapping[str, Any]) -> dict[
     key = "data_collector" if "data_collector" in found else "modelDataCollection"
     collector = reading.part(found, key, _COLLECTOR)
     rate = collector.get("sampling_rate", 1)
-    fits = rate == 0 or 0.01 <= rate <= 1
+    percent = round(rate * 100) if 0 <= rate <= 1 else -1
+    fits = percent >= 0 and math.isclose(percent, rate * 100)
     reading.need(fits, f"`{key}.sampling_rate` is {rate}, not 0 or one of 0.01 to 1: shares are whole percents here")
     rolling = collector.get("rolling_rate", "hour")
     reading.need(rolling == "hour", f"`{key}.rolling_rate` is {rolling!r}: there are files by the hour alone")
     headers = collector.get("request_logging")
     reading.need(not headers, f"`{key}.request_logging`: headers are never kept here, as they hold keys; leave it out")
-    names = {
-        name for name, one in collector.get("collections", {}).items() if _is_enabled(reading, one, f"{key}.{name}")
-    }
-    percent = str(round(rate * 100))
+    collections = collector.get("collections", {}).items()
+    names = {name for name, one in collections if _is_enabled(reading, one, f"{key}.collections.{name}")}
     if names & _BY_THE_AGENT:
-        variables["EDGEPACK_CAPTURE_PERCENT"] = percent
+        variables["EDGEPACK_CAPTURE_PERCENT"] = str(percent)
     if names - _BY_THE_AGENT:
-        variables |= {"AZUREML_MDC_ENABLED": "true", "AZUREML_MDC_SAMPLE_RATE": percent}
+        variables |= {"AZUREML_MDC_ENABLED": "true", "AZUREML_MDC_SAMPLE_RATE": str(percent)}
     return variables
 
 

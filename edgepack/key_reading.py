@@ -16,7 +16,7 @@ TEXT, FLAG, WHOLE, NUMBER, OBJECT, LIST = (
     "a mapping",
     "a list",
 )
-_KINDS: Mapping[type, str] = {str: "another text", dict: OBJECT, list: LIST}
+_KINDS: Mapping[type, str] = {str: TEXT, dict: OBJECT, list: LIST}
 _TYPES: Mapping[str, Any] = {TEXT: str, FLAG: bool, WHOLE: int, NUMBER: int | float, OBJECT: dict, LIST: list}
 
 

@@ -1,5 +1,6 @@
 """Data collection in deployment configurations: what it comes to on the device; what is said explicitly wins."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +74,9 @@ def test_all_that_is_wrong_is_told() -> None:
         "`data_collector.sampling_rate` is 50, not 0 or one of 0.01 to 1",
         "`data_collector.rolling_rate` is 'day': there are files by the hour alone",
         "`data_collector.request_logging`: headers are never kept here",
-        "`data_collector.request` must be a mapping",
+        "`data_collector.collections.request` must be a mapping",
         "did you mean `data`?",
-        "`data_collector.response.enabled` is 'on'",
+        "`data_collector.collections.response.enabled` is 'on'",
     ):
         assert text in told
 
@@ -107,7 +108,19 @@ def test_what_the_module_or_the_inference_configuration_says_wins(tmp_path: Path
     }
 
 
-def test_a_share_below_a_percent_is_refused_rather_than_made_ten_times_as_much() -> None:
-    document = {"computeType": "local", "data_collector": {"collections": {"request": ON}, "sampling_rate": 0.001}}
-    with pytest.raises(InputError, match=r"0\.001, not 0 or one of 0\.01 to 1: shares are whole percents"):
+@pytest.mark.parametrize("rate", [0.001, 0.015, 0.999, -0.5, 1.01, math.nan, math.inf])
+def test_a_share_that_is_no_whole_percent_is_refused_rather_than_made_another(rate: float) -> None:
+    document = {"computeType": "local", "data_collector": {"collections": {"request": ON}, "sampling_rate": rate}}
+    with pytest.raises(InputError, match=f"{rate}, not 0 or one of 0.01 to 1: shares are whole percents"):
         read_deployment_config(document, "dc.json")
+
+
+def test_every_whole_percent_is_a_share() -> None:
+    for percent in range(101):
+        said = {"collections": {"request": ON}, "sampling_rate": percent / 100}
+        assert variables({**IOT, "data_collector": said}) == {"EDGEPACK_CAPTURE_PERCENT": str(percent)}
+
+
+def test_a_text_is_no_share() -> None:
+    with pytest.raises(InputError, match=r"`data_collector\.sampling_rate` must be a number, not a text"):
+        read_deployment_config({"computeType": "local", "data_collector": {"sampling_rate": "x"}}, "dc.json")

@@ -194,7 +194,7 @@ WRONG: list[tuple[Any, list[str]]] = [
     ({"computeType": 5}, ["computeType 5 is not known"]),
     ({"computeType": "locla"}, ["computeType 'locla' is not known; did you mean `local`?"]),
     ({"computeType": "local", "prot": 1}, ["key `prot` is not known; did you mean `port`?"]),
-    ({"computeType": "local", "port": "80"}, ["`port` must be a whole number, not another text"]),
+    ({"computeType": "local", "port": "80"}, ["`port` must be a whole number, not a text"]),
     ({"computeType": "local", "port": True}, ["`port` must be a whole number, not True"]),
     ({"computeType": "local", "port": 0}, ["`port` is 0, not one of 1 to 65535"]),
     ({"computeType": "local", "routes": {}}, ["key `routes` is not known"]),
