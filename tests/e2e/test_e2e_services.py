@@ -248,6 +248,43 @@ def test_a_reload_in_an_engine_has_the_folder_as_it_is_now(
     assert {volume.name for volume in engine.volumes.list()} == volumes
 
 
+VARIABLES_SCRIPT = """
+import os
+
+
+def init():
+    pass
+
+
+def run(data):
+    return [os.environ.get(name) for name in ("LEVEL", "FIRST", "LATER")]
+"""
+
+
+@pytest.mark.engine
+def test_a_reload_in_an_engine_has_the_variables_as_they_are_now(
+    desk: Desk, engine: docker.DockerClient, engine_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", engine_url)
+
+    def configure(**variables: str) -> None:
+        config = {"entryScript": "score.py", "environment": {"environmentVariables": variables}}
+        (desk.folder / "ic.json").write_text(json.dumps(config))
+
+    (desk.folder / "score.py").write_text(VARIABLES_SCRIPT)
+    configure(LEVEL="one", FIRST="x")
+    service = desk.run("service", "deploy", "-n", "boxed", "--ic", "ic.json", "--runner", "docker")
+    assert post(service["scoringUri"], "{}") == (200, ["one", "x", None])
+    configure(LEVEL="two", LATER="y")
+    desk.run("service", "reload", "boxed")
+    assert post(service["scoringUri"], "{}") == (200, ["two", None, "y"])
+    (desk.folder / "ic.json").unlink()
+    locked = desk.run("service", "update", "boxed", "--key")
+    key = desk.run("service", "keys", "boxed")["primaryKey"]
+    assert post(locked["scoringUri"], "{}", key) == (200, ["two", None, "y"])
+    desk.run("service", "delete", "boxed", "--image")
+
+
 @pytest.mark.engine
 def test_what_a_container_collects_outlives_a_reload(
     desk: Desk, engine: docker.DockerClient, engine_url: str, monkeypatch: pytest.MonkeyPatch
