@@ -120,6 +120,7 @@ PURE = (
     "edgepack.deployment_config",
     "edgepack.deployment_targets",
     "edgepack.drift.table",
+    "edgepack.drift.arrow_columns",
     "edgepack.drift.sketching",
     "edgepack.drift.comparing",
     "edgepack.drift.page",
