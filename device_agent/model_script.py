@@ -214,7 +214,7 @@ def _answer(request: FormRequest, loaded: _Loaded, data: Any, params: dict[str, 
     if not callable(method):
         raise BadInput(f"The model has no {request.method}.")
     try:
-        return predict(loaded.model, data, params) if loaded.is_pyfunc else method(data, **(params or {}))
+        answer = predict(loaded.model, data, params) if loaded.is_pyfunc else method(data, **(params or {}))
     except BadInput:
         raise
     except Exception as error:
@@ -224,6 +224,18 @@ def _answer(request: FormRequest, loaded: _Loaded, data: Any, params: dict[str, 
         is_null = "NaN" in refusal and _has_missing(data)
         said = "The model takes no null" if is_null else "The model does not take this input"
         raise BadInput(f"{said}: {refusal.rstrip('.')}.{_expected(loaded.model)}") from None
+    _refuse_other_count(answer, data, loaded.model)
+    return answer
+
+
+def _refuse_other_count(answer: Any, data: Any, model: Any) -> None:
+    """An estimator predicts row by row; one of texts that is given a table takes the names of its columns for texts."""
+    rows, found = getattr(data, "shape", ())[:1], getattr(answer, "shape", ())[:1]
+    if hasattr(model, "get_params") and rows and found and rows != found:
+        raise RuntimeError(
+            f"the model answered {found[0]} predictions to {rows[0]} rows: it does not take its input as a table; "
+            "write an entry script for it"
+        )
 
 
 def _fits(data: Any, loaded: _Loaded) -> bool:

@@ -91,7 +91,7 @@ def read_request(text: str, method: str = METHODS[0]) -> FormRequest:
 def table_of(request: FormRequest, signature: Sequence[Column], *, takes_more: bool = False) -> Table:
     """The rows of a request; with a signature, columns are put in its order and each value is checked against its type.
 
-    `takes_more`: columns that the signature does not name are left out, not refused.
+    `takes_more`: columns that the signature does not name are left out, not refused, where all that it names are there.
 
     Raises:
         BadInput: it is no table, or does not fit; what was expected is said.
@@ -175,7 +175,7 @@ def _in_order(
         columns = tuple(column.name for column in signature)
     known = {column.name for column in signature}
     missing = [f"Column {each.name!r} is missing." for each in signature if each.required and each.name not in columns]
-    if missing or not takes_more:  # what is missing may be misspelt
+    if not takes_more or not known.issubset(columns):  # what is not there may be misspelt
         problems += [f"Unknown column {name!r}." for name in columns if name not in known]
     problems += missing
     places = {name: place for place, name in enumerate(columns)}

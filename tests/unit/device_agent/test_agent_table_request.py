@@ -67,8 +67,11 @@ def test_columns_beside_those_of_a_signature_are_left_out_or_refused(document: o
 
 
 def test_a_column_may_be_misspelt() -> None:
+    request = read_request('{"dataframe_records": [{"a": 1, "B": 2}]}')
     with pytest.raises(BadInput, match=r"Unknown column 'B'\. Column 'b' is missing"):
-        table_of(read_request('{"dataframe_records": [{"a": 1, "B": 2}]}'), AB, takes_more=True)
+        table_of(request, AB, takes_more=True)
+    with pytest.raises(BadInput, match=r"Unknown column 'B'\. The model expects"):
+        table_of(request, (AB[0], Column("b", "long", required=False)), takes_more=True)
 
 
 def test_nan_is_a_missing_value() -> None:

@@ -73,6 +73,14 @@ def test_a_step_of_the_users_own_may_take_the_texts(tmp_path: Path, monkeypatch:
     assert model_script.run('["GOOD", "BAD"]') == ["glad", "sad"]
 
 
+def test_names_of_columns_are_never_taken_for_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing tells of this model that it takes texts, and its signature says a table."""
+    model = pipeline(Lowered(), TfidfVectorizer())
+    serve(tmp_path, monkeypatch, model, SIGNATURE)
+    with pytest.raises(RuntimeError, match=r"the model answered 1 predictions to 2 rows: .* write an entry script"):
+        model_script.run('{"dataframe_records": [{"text": "good"}, {"text": "bad"}]}')
+
+
 @pytest.mark.parametrize(
     ("document", "said"),
     [
