@@ -54,7 +54,9 @@ def taken_apart(rows: list[Row]) -> list[Row]:
     names = {}
     for name, value in rows[0].items():
         if isinstance(value, list) and 1 <= len(value) <= MOST_APART and all(map(_is_scalar, value)):
-            names[name] = [name] if len(value) == 1 else [f"{name}.{place}" for place in range(len(value))]
+            parts = [name] if len(value) == 1 else [f"{name}.{place}" for place in range(len(value))]
+            if len(value) == 1 or not any(part in rows[0] for part in parts):
+                names[name] = parts
     for row in rows if names else ():
         for name in [name for name, parts in names.items() if not _is_list_of(row.get(name), len(parts))]:
             del names[name]

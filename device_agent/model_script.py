@@ -26,7 +26,7 @@ from device_agent.model_faults import refusal_of_input
 from device_agent.request_params import Param, params_of, with_defaults
 from device_agent.table_request import Column, FormRequest, Table, read_request, table_of
 from device_agent.tensor_request import tensors_of
-from device_agent.text_request import is_texts, takes_texts, texts_of
+from device_agent.text_request import has_vectorizer, is_texts, takes_texts, texts_of
 
 _NUMPY = {
     "double": "float64",
@@ -213,8 +213,9 @@ def _answer(request: FormRequest, loaded: _Loaded, data: Any, params: dict[str, 
     method = getattr(loaded.model, request.method, None)
     if not callable(method):
         raise BadInput(f"The model has no {request.method}.")
+    asked = _unlike_its_columns(data) if not loaded.is_pyfunc and has_vectorizer(loaded.model) else data
     try:
-        answer = predict(loaded.model, data, params) if loaded.is_pyfunc else method(data, **(params or {}))
+        answer = predict(loaded.model, data, params) if loaded.is_pyfunc else method(asked, **(params or {}))
     except BadInput:
         raise
     except Exception as error:
@@ -224,8 +225,14 @@ def _answer(request: FormRequest, loaded: _Loaded, data: Any, params: dict[str, 
         is_null = "NaN" in refusal and _has_missing(data)
         said = "The model takes no null" if is_null else "The model does not take this input"
         raise BadInput(f"{said}: {refusal.rstrip('.')}.{_expected(loaded.model)}") from None
-    _refuse_other_count(answer, data, loaded.model)
-    return answer
+    _refuse_other_count(answer, asked, loaded.model)
+    return answer if asked is data else answer[: len(data)]
+
+
+def _unlike_its_columns(data: Any) -> Any:
+    """A table with one row more where it has as many as columns: so that its names, if scored, are too few."""
+    shape: tuple[int, ...] = getattr(data, "shape", ())
+    return data.iloc[[*range(shape[0]), -1]] if hasattr(data, "iloc") and len({*shape}) == 1 else data
 
 
 def _refuse_other_count(answer: Any, data: Any, model: Any) -> None:

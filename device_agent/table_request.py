@@ -185,7 +185,10 @@ def _in_order(
         for column in signature:
             value = row[places[column.name]] if column.name in places else None
             try:
-                values.append(None if _may_be_null(value, column) else cell(value, column.kind))
+                if _is_as_it_is(value, column.kind):
+                    values.append(value)
+                else:
+                    values.append(None if _may_be_null(value, column) else cell(value, column.kind))
             except ValueError as error:
                 values.append(None)
                 if column.name in places:
@@ -195,6 +198,18 @@ def _in_order(
         more = f" And {len(problems) - _MOST_PROBLEMS} more." if len(problems) > _MOST_PROBLEMS else ""
         raise BadInput(f"{' '.join(problems[:_MOST_PROBLEMS])}{more} The model expects: {listing}.")
     return ordered
+
+
+def _is_as_it_is(value: Any, kind: str) -> bool:
+    """Most values: those that `cell` would give back."""
+    if kind == "any":
+        return value is not None
+    found = type(value)
+    if found is float:
+        return kind == "double" and math.isfinite(value)
+    if found is int:
+        return kind == "long" and -(2**63) <= value < 2**63
+    return found is str and kind == "string"
 
 
 def _may_be_null(value: Any, column: Column) -> bool:

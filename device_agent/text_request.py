@@ -3,7 +3,7 @@
 A row is one text: `{"data": ["good", "bad"]}` and the like; a table of one column is its texts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from device_agent.errors import BadInput
@@ -24,12 +24,27 @@ def takes_texts(model: Any) -> bool:
         if callable(getattr(model, "build_analyzer", None)):
             return bool(getattr(model, "input", None) == "content")
         inner = next((found for name in _WITHIN if (found := getattr(model, name, None)) is not None), None)
-        if isinstance(inner, list | tuple):  # of pairs: name, estimator
-            inner = inner[0][1] if inner and isinstance(inner[0], list | tuple) and len(inner[0]) == 2 else None
+        if isinstance(inner, list | tuple):
+            inner = next(iter(_steps(inner)), None)
         if inner is None:
             return False
         model = inner
     return False
+
+
+def has_vectorizer(model: Any) -> bool:
+    """Whether a later step of a pipeline is a vectorizer: given a table, it may take the names of columns for texts."""
+    steps = getattr(model, "steps", None)
+    return isinstance(steps, list) and any(callable(getattr(step, "build_analyzer", None)) for step in _steps(steps))
+
+
+def _steps(pairs: Sequence[Any]) -> Iterator[Any]:
+    """The estimators of pairs (name, estimator), but for those that pass everything on."""
+    for pair in pairs:
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            return
+        if pair[1] not in (None, "passthrough"):
+            yield pair[1]
 
 
 def is_texts(request: FormRequest) -> bool:

@@ -30,13 +30,20 @@ def new_file(
     """Yield a file to write; it appears under its name, complete and durable, when the block ends without an error.
 
     The name is `path`, or what the block sets as `name` when only the `folder` is known beforehand. A file of that name
-    is replaced, or with `replaces=False` left as it is.
+    is replaced, or with `replaces=False` left as it is. A link stays, and what it leads to is replaced; to what is no
+    file (a device, a pipe) is written as it is.
 
     Raises:
         RemoteError: the disk is full (names the file); nothing appears then.
         FileExistsError: with `replaces=False`, the name is taken.
     """
     target = path or (folder or Path()) / "new file"
+    if replaces and path is not None and (path.is_symlink() or path.exists()):
+        target = path.resolve()
+        if target.exists() and not target.is_file() and not target.is_dir():
+            with target.open("wb") as stream:
+                yield NewFile(stream, target.name)
+            return
     target.parent.mkdir(parents=True, exist_ok=True)
     with full_disk_named(target):
         descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".part")

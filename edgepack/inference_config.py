@@ -139,8 +139,12 @@ def _notes(document: Mapping[str, Any], docker: Mapping[str, Any], where: str) -
         notes.append(f"{where}: base image {image} is not used; {_BASE}")
     if isinstance(dockerfile := docker.get("baseDockerfile"), str) and dockerfile:
         notes.append(f"{where}: docker.baseDockerfile is not used; {_BASE}")
-        if any(word == "ENV" for word, _, _ in _instructions(dockerfile)):
-            notes.append(f"{where}: ENV of docker.baseDockerfile is not set: name it in environmentVariables")
+        notes += dockerfile_notes(dockerfile, where)
+    if _mapping(document.get("environment") or {}, "python", where, []).get("userManagedDependencies") is True:
+        notes.append(
+            f"{where}: userManagedDependencies has no effect: the packages of the image are not there, those of "
+            "condaDependencies are installed"
+        )
     if document.get("enableGpu"):
         notes.append(f"{where}: enableGpu has no effect: the image has no CUDA libraries")
     if document.get("schemaFile"):
@@ -149,6 +153,12 @@ def _notes(document: Mapping[str, Any], docker: Mapping[str, Any], where: str) -
             "`@output_schema`, unless the app root has a swagger.json of your own (docs/agent.md)"
         )
     return notes
+
+
+def dockerfile_notes(text: str, where: str) -> tuple[str, ...]:
+    """What else of a base Dockerfile has no effect."""
+    sets = any(word == "ENV" for word, _, _ in _instructions(text))
+    return (f"{where}: ENV of docker.baseDockerfile is not set: name it in environmentVariables",) if sets else ()
 
 
 def dockerfile_problems(text: str, where: str) -> list[str]:

@@ -18,6 +18,7 @@ from edgepack.deployment.secret_words import is_secret
 from edgepack.errors import InputError
 from edgepack.inference_config import (
     InferenceConfig,
+    dockerfile_notes,
     dockerfile_problems,
     parse_inference_config,
     read_inference_config,
@@ -124,7 +125,7 @@ def recipe_of(
     config, config_folder, where = attempt(_read_config, folder, document, options, place) or (None, folder, "")
     near = (config_folder, folder, Path.cwd())
     excluded = _excluded(document, options, place, problems)
-    attempt(_check_base_dockerfile, config, near, where)
+    of_dockerfile = attempt(_base_dockerfile_notes, config, near, where) or ()
     script = attempt(find_script, config, near, where, options.output, excluded) if config else None
     requests = attempt(package_requests, config, script, near, where) if config else None
     module = listed or _read_module(document, name, problems)
@@ -144,7 +145,7 @@ def recipe_of(
         config_folder if where or document else options.workspace / "locks" / name,
         config.conda_file or where or PROJECT_FILE,
         (*(script.warnings if script else ()), *_public_secrets(config, where)),
-        config.notes,
+        (*config.notes, *of_dockerfile),
         (*(script.notes if script else ()), *(requests.notes if requests else ())),
         (*_settings_files(folder, document, where, config, requests), *([dockerfile] if dockerfile else [])),
         dockerfile,
@@ -230,10 +231,10 @@ def _read_config(
     return parse_inference_config(text, str(path)), path.resolve().parent, str(path)
 
 
-def _check_base_dockerfile(config: InferenceConfig | None, near: Sequence[Path], where: str) -> None:
+def _base_dockerfile_notes(config: InferenceConfig | None, near: Sequence[Path], where: str) -> tuple[str, ...]:
     """A base Dockerfile that an environment names as a file is held to what its text would be."""
     if config is None or config.base_dockerfile is None:
-        return
+        return ()
     path = (first_with(config.base_dockerfile, near, folder=False) or near[0]) / config.base_dockerfile
     try:
         text = path.read_text(encoding="utf-8")
@@ -241,6 +242,7 @@ def _check_base_dockerfile(config: InferenceConfig | None, near: Sequence[Path],
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{where}: docker.baseDockerfile: {path} cannot be read ({reason})") from error
     InputError.raise_if_any(dockerfile_problems(text, f"{where}: docker.baseDockerfile {path}"))
+    return dockerfile_notes(text, where)
 
 
 def _read_module(document: Mapping[str, Any], name: str, problems: list[str]) -> ModuleOptions:

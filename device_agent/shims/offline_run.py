@@ -1,9 +1,10 @@
-"""The run of a script that nobody submitted, as v1 had it: what is logged is printed, and kept nowhere. Pure."""
+"""The run of a script that nobody submitted, as v1 had it: what is logged is printed, and kept nowhere."""
 
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
+_MOST_SHOWN = 200
 _CALLS = frozenset(
     "add_properties cancel complete fail flush log log_accuracy_table log_confusion_matrix log_image log_list "
     "log_predictions log_residuals log_row log_table set_tags tag upload_file upload_files upload_folder".split()
@@ -27,7 +28,8 @@ class OfflineRun:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}: there is no run here")
 
         def tell(*args: Any, **kwargs: Any) -> None:
-            given = [*map(repr, args), *(f"{key}={value!r}" for key, value in kwargs.items())]
-            print(f"run.{name}({', '.join(given)}): not kept, there is no run here")
+            given = ", ".join([*map(repr, args), *(f"{key}={value!r}" for key, value in kwargs.items())])
+            shown = given if len(given) <= _MOST_SHOWN else f"{given[:_MOST_SHOWN]}..."
+            print(f"run.{name}({shown}): not kept, there is no run here")
 
         return tell

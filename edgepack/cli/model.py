@@ -138,6 +138,8 @@ def list_models(
     latest: bool,
 ) -> None:
     """List the registered versions."""
+    if model and model_name:
+        raise click.UsageError("Which models? Give NAME, or -n NAME, not both.")
     wanted = model or model_name
     reference = parse_model_reference(wanted) if wanted else None
     listing = ModelRegistry(session.workspace).listing(reference.name if reference else None)

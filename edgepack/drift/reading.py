@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from device_agent.drift_rows import FIELDS, rows_of, taken_apart
+from device_agent.drift_rows import FIELDS, PREDICTIONS, rows_of, taken_apart
 from device_agent.drift_sketch import FORMAT, REQUEST, RESPONSE, Baseline, read_baseline
 from edgepack.drift.table import Table, table_of
 from edgepack.errors import InputError
@@ -127,15 +127,18 @@ def _rows_of_file(path: Path, reading: _Reading) -> Iterator[Mapping[str, Any]]:
 
 
 def _rows_of_frame(document: Any) -> list[Mapping[str, Any]] | None:
-    """The rows of what pandas' `to_json()` writes: objects of equal keys, a column or (orient="index") a row each."""
+    """The rows of what pandas' `to_json()` writes: objects of equal keys, a column or (orient="index") a row each.
+
+    Rows are numbered, as they are in a frame that was given no index: other objects of objects are no frame.
+    """
     if not isinstance(document, dict) or not all(isinstance(each, dict) and each for each in document.values()):
         return None
     keys = {*next(iter(document.values()), {})}
-    is_body = len(document) == 1 and next(iter(document)) in FIELDS
+    is_body = len(document) == 1 and next(iter(document)) in (PREDICTIONS, *FIELDS)
     if not keys or is_body or any(each.keys() != keys for each in document.values()):
         return None
-    if all(name.isdigit() for name in document) and not all(key.isdigit() for key in keys):
-        return list(document.values())
+    if not all(key.isdigit() for key in keys):
+        return list(document.values()) if all(name.isdigit() for name in document) else None
     return [{name: column[key] for name, column in document.items()} for key in next(iter(document.values()))]
 
 

@@ -68,7 +68,8 @@ def _unpack_layer(blob: Path, media_type: str, root: Path) -> None:
             tarfile.open(fileobj=plain, mode="r:") as archive,
         ):
             unpack_archive(archive, root, blob)
-    except tarfile.TarError as error:
+    except (tarfile.TarError, FileExistsError, FileNotFoundError, NotADirectoryError, RuntimeError) as error:
+        # a file where a folder must be, a link to nothing, links in a circle
         raise DamagedDataError(f"{blob}: this layer cannot be unpacked ({error})") from error
 
 

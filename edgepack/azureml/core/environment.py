@@ -16,6 +16,7 @@ from edgepack.azureml.core.environment_sections import (
     DockerSection,
     PythonSection,
     SparkSection,
+    check_sections,
     docker_document,
     image_problem,
     python_document,
@@ -132,7 +133,7 @@ class Environment:
         """As `from_docker_image`, with a Dockerfile: the path of one, or its text."""
         made = _of_files(name, conda_specification, pip_requirements)
         made.docker.base_image = None
-        is_path = "\n" not in dockerfile and Path(dockerfile).is_file()
+        is_path = "\n" not in dockerfile and not dockerfile.lstrip().upper().startswith("FROM ")
         made.docker.base_dockerfile = environment_store.text_of(Path(dockerfile)) if is_path else dockerfile
         return made
 
@@ -141,6 +142,7 @@ class Environment:
         """Keep a wheel in the workspace; returns what to give to `add_pip_package`.
 
         Raises:
+            FileNotFoundError: it is not there.
             UserErrorException: it is no wheel, or the workspace has one of that name and `exist_ok` is not given.
         """
         return environment_store.keep_wheel(workspace.folder, Path(file_path), exist_ok=exist_ok)
@@ -285,7 +287,7 @@ class Environment:
 
 
 def _of_files(name: str, conda_specification: str | None, pip_requirements: str | None) -> Environment:
-    """With the packages of one file, or of none: then those are the image's, and Python's section says so."""
+    """With the packages of one file; of none: as in v1, those are to be the image's (a build says they are not)."""
     if conda_specification and pip_requirements:
         raise UserErrorException("give conda_specification or pip_requirements, not both")
     if conda_specification:
@@ -301,11 +303,7 @@ def read_environment(document: dict[str, Any]) -> Environment:
     Raises:
         UserErrorException: it has no name, or a section is not one.
     """
-    if not isinstance(document.get("name"), str):
-        raise UserErrorException("an environment has a name")
-    for key in ("python", "docker", "spark", "databricks", "environmentVariables"):
-        if not isinstance(document.get(key) or {}, dict):
-            raise UserErrorException(f"environment {document['name']}: {key} must be a mapping")
+    check_sections(document)
     return Environment(
         document["name"],
         version=document.get("version"),

@@ -80,6 +80,19 @@ def image_problem(docker: DockerSection) -> str | None:
     return f"docker.{' and docker.'.join(named)} are mutually exclusive: set all but one to None"
 
 
+def check_sections(document: Mapping[str, Any]) -> None:
+    """See that a document has what one of an environment has.
+
+    Raises:
+        UserErrorException: it has no name, or a section is not one.
+    """
+    if not isinstance(document.get("name"), str):
+        raise UserErrorException("an environment has a name")
+    for key in ("python", "docker", "spark", "databricks", "environmentVariables"):
+        if not isinstance(document.get(key) or {}, dict):
+            raise UserErrorException(f"environment {document['name']}: {key} must be a mapping")
+
+
 def python_document(python: PythonSection) -> dict[str, Any]:
     """The section as v1's file has it."""
     conda = python.conda_dependencies

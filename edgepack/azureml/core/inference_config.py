@@ -141,6 +141,8 @@ def environment_document(environment: Environment, root: Path) -> dict[str, Any]
         document["python"]["condaDependenciesFile"] = str(root / python.conda_dependencies_file)
     elif python.conda_dependencies is not None:
         document["python"]["condaDependencies"] = python.conda_dependencies.as_dict()
+    if python.user_managed_dependencies:
+        document["python"]["userManagedDependencies"] = True
     if environment.docker.base_image not in (None, DEFAULT_IMAGE):
         document["docker"]["baseImage"] = environment.docker.base_image
     if environment.docker.base_dockerfile:

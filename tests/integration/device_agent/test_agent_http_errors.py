@@ -163,12 +163,6 @@ def test_before_init_has_returned_nothing_is_ready(tmp_path: Path) -> None:
             assert client.get("/").status_code == 200
 
 
-def test_nagles_algorithm_is_off(tmp_path: Path) -> None:
-    with served(tmp_path, ECHO) as agent, httpx.Client(base_url=agent.url) as client:
-        durations_s = [client.post("/score", content=b"x").elapsed.total_seconds() for _ in range(30)]
-        assert min(durations_s[20:]) < 0.04  # what a delayed acknowledgement costs each, once a connection is not new
-
-
 def test_json_logs_are_json(tmp_path: Path) -> None:
     with served(tmp_path, SCRIPT, EDGEPACK_LOG="json") as agent:
         agent.post(b"raise")

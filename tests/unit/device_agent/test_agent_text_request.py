@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.calibration import CalibratedClassifierCV
@@ -32,6 +33,14 @@ class Lowered(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def transform(self, x: Any) -> Any:
         """In small letters."""
         return [text.lower() for text in x]
+
+
+class Column(Lowered):
+    """Takes the texts out of a table."""
+
+    def transform(self, x: Any) -> Any:
+        """Those of the column `text`."""
+        return list(x["text"])
 
 
 def pipeline(*steps: Any) -> Any:
@@ -73,12 +82,28 @@ def test_a_step_of_the_users_own_may_take_the_texts(tmp_path: Path, monkeypatch:
     assert model_script.run('["GOOD", "BAD"]') == ["glad", "sad"]
 
 
-def test_names_of_columns_are_never_taken_for_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("texts", [["good"], ["bad"], ["good", "bad"]])
+def test_names_of_columns_are_never_taken_for_texts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, texts: list[str]
+) -> None:
     """Nothing tells of this model that it takes texts, and its signature says a table."""
     model = pipeline(Lowered(), TfidfVectorizer())
     serve(tmp_path, monkeypatch, model, SIGNATURE)
     with pytest.raises(RuntimeError, match=r"the model answered 1 predictions to 2 rows: .* write an entry script"):
-        model_script.run('{"dataframe_records": [{"text": "good"}, {"text": "bad"}]}')
+        model_script.run(json.dumps({"dataframe_records": [{"text": text} for text in texts]}))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_step_may_take_the_texts_from_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    model = make_pipeline(Column(), TfidfVectorizer(), LogisticRegression()).fit(pd.DataFrame({"text": TEXTS}), MOODS)
+    serve(tmp_path, monkeypatch, model, SIGNATURE)
+    rows = [{"text": "good"}, {"text": "bad"}][:count]
+    assert model_script.run(json.dumps({"data": rows})) == ["glad", "sad"][:count]
+
+
+def test_a_step_that_passes_everything_on_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    serve(tmp_path, monkeypatch, pipeline("passthrough", TfidfVectorizer()), SIGNATURE)
+    assert model_script.run('{"dataframe_records": [{"text": "good"}]}') == {"predictions": ["glad"]}
 
 
 @pytest.mark.parametrize(

@@ -179,3 +179,21 @@ def test_a_folder_is_read_whatever_the_case_of_names(tmp_path: Path) -> None:
     (tmp_path / "A.CSV").write_text("x\n1\n")
     (tmp_path / "b.csv").write_text("x\n2\n")
     assert sorted(read_table(tmp_path).columns["x"]) == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("document", "rows"),
+    [
+        ({"predictions": {"label": "x", "score": 0.5}}, [{"label": "x", "score": 0.5}]),
+        ({"x.0": 99, "x": [1, 2]}, [{"x.0": 99, "x": [1, 2]}]),
+    ],
+)
+def test_what_only_looks_like_a_table_keeps_its_values(tmp_path: Path, document: Any, rows: list[Any]) -> None:
+    assert rows_of(document, is_request=False) == rows
+    (tmp_path / "t.json").write_text(json.dumps(document))
+    assert set(read_table(tmp_path / "t.json", part="response").columns) == set(rows[0])
+
+
+def test_objects_by_name_are_no_frame(tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_text(json.dumps({"dev1": {"t": 1, "h": 2}, "dev2": {"t": 3, "h": 4}}))
+    assert not {"t", "h"} & set(read_table(tmp_path / "t.json").columns)

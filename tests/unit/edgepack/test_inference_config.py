@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from edgepack.azureml.core import Environment
+from edgepack.azureml.core.inference_config import environment_document
 from edgepack.errors import InputError
 from edgepack.inference_config import read_inference_config
 from edgepack.project import BuildOptions
@@ -46,6 +48,14 @@ def test_steps_of_a_base_dockerfile_are_refused_with_their_lines() -> None:
         assert part in told
 
 
+def test_packages_that_only_the_image_would_have_are_told() -> None:
+    document = {"entryScript": "score.py", "environment": {"python": {"userManagedDependencies": True}}}
+    (note,) = read_inference_config(document, "ic.json").notes
+    assert note.startswith("ic.json: userManagedDependencies has no effect: the packages of the image are not there")
+    of_image = Environment.from_docker_image("e", "registry.example.com/with/packages:1")
+    assert environment_document(of_image, Path())["python"]["userManagedDependencies"] is True
+
+
 def test_a_base_dockerfile_is_a_text() -> None:
     assert "must be the text of a Dockerfile" in refusal(with_dockerfile(5))  # type: ignore[arg-type]
     assert read_inference_config(with_dockerfile(""), "ic.json").notes == ()
@@ -63,8 +73,10 @@ def test_a_base_dockerfile_may_be_a_file(tmp_path: Path, monkeypatch: pytest.Mon
     Path("Dockerfile").write_text("FROM x\nRUN y\n")
     with pytest.raises(InputError, match=r"Dockerfile \(line 2: RUN y\) cannot be carried out"):
         read_project(tmp_path, BuildOptions())
-    Path("Dockerfile").write_text("FROM x\n")
-    assert "docker.baseDockerfile is not used" in read_project(tmp_path, BuildOptions()).unheeded[0]
+    Path("Dockerfile").write_text("FROM x\nENV MODE=fast\n")
+    not_used, not_set = read_project(tmp_path, BuildOptions()).unheeded
+    assert "docker.baseDockerfile is not used" in not_used
+    assert "ENV of docker.baseDockerfile is not set" in not_set
 
 
 def test_a_schema_file_is_told() -> None:

@@ -55,6 +55,10 @@ WRONG: list[list[Member]] = [
     [(FILE, "/evil", "x")],
     [(FILE, "a", "1"), (FILE, ".wh.", "")],
     [(FILE, "a/b", "1"), (FILE, "a/.wh...", "")],
+    [(FILE, "a", "1"), (FILE, "a/b", "2")],
+    [(SYMLINK, "a", "b"), (SYMLINK, "b", "a"), (FILE, "a/c", "1")],
+    [(FOLDER, "d", ""), (FILE, "d/a", "1"), (SYMLINK, "d", ".."), (FILE, "d/outside", "x")],
+    [(FOLDER, "d", ""), (FILE, "d/a", "1"), (SYMLINK, "s", "../.."), (LINK, "d", "s"), (FILE, "d/outside", "x")],
 ]
 
 
