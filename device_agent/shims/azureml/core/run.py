@@ -5,6 +5,8 @@ from typing import Any
 from device_agent.shims.offline_run import OfflineRun
 from device_agent.shims.workspace_names import WorkspaceOnly, names_of
 
+from ..exceptions import RunEnvironmentException
+
 _OfflineRun = OfflineRun
 __getattr__ = names_of("azureml.core.run")
 
@@ -20,7 +22,5 @@ class Run(metaclass=WorkspaceOnly):
             RunEnvironmentException: it is not allowed.
         """
         if not allow_offline:
-            from azureml.exceptions import RunEnvironmentException  # type: ignore[import-not-found]
-
             raise RunEnvironmentException("no run was submitted: this script is served")
         return OfflineRun()
