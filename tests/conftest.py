@@ -13,8 +13,8 @@ settings.load_profile("all")
 
 
 class ByPlace(LoadScopeScheduling):  # type: ignore[misc]  # without types
-    """Files are shared out to the processes whole. Some go together: there is to be one Docker engine, and those who
-    number addresses of loopback (clients of IoT Hub know the port 8883 only) must not do so twice.
+    """Files are shared out to the processes whole. Some go together: there is to be one Docker engine, and those of a
+    package that number addresses of loopback (clients of IoT Hub know the port 8883 only) must not do so twice.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -24,8 +24,8 @@ class ByPlace(LoadScopeScheduling):  # type: ignore[misc]  # without types
                 return file  # long, and without the engine
             case ("tests", "e2e", *_):
                 return "engine"
-            case ("tests", "integration", "device_agent" | "simulator", *_):
-                return "loopback"
+            case ("tests", "integration", "device_agent" | "simulator" as package, *_):
+                return f"loopback of {package}"
         return file
 
 
