@@ -20,7 +20,7 @@ from edgepack.cli.session import Session, pass_session
 from edgepack.errors import DamagedDataError, InputError
 from edgepack.files import write_file
 from edgepack.models.display import human_bytes, record_text
-from edgepack.models.naming import ModelReference, parse_model_reference, parse_pairs
+from edgepack.models.naming import ModelReference, parse_filter, parse_model_reference, parse_pairs
 from edgepack.models.record import RecordChange, ResourceConfiguration, record_document
 from edgepack.models.registry import ModelRegistry, filtered
 from edgepack.models.request import RegisterRequest, look_for_files, value_problems
@@ -145,8 +145,8 @@ def list_models(
     listing = ModelRegistry(session.workspace).listing(reference.name if reference else None)
     records = filtered(
         listing.records,
-        tags=[_filter(text) for text in tags],
-        properties=[_filter(text) for text in properties],
+        tags=list(map(parse_filter, tags)),
+        properties=list(map(parse_filter, properties)),
         framework=framework,
         latest=latest,
     )
@@ -288,11 +288,6 @@ class _Problems:
         except InputError as error:
             self.texts += error.problems
             return None
-
-
-def _filter(text: str) -> str | tuple[str, str]:
-    key, equals, value = text.partition("=")
-    return (key.strip(), value.strip()) if equals else key.strip()
 
 
 def _output_problems(path: str | None) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from edgepack.cli.service_options import (
 from edgepack.cli.service_output import deployed_text, service_text, services_table
 from edgepack.cli.session import Session, pass_session
 from edgepack.errors import InputError, RemoteError
+from edgepack.models.naming import parse_filter
 from edgepack.services.filtering import ServiceFilter
 from edgepack.services.record import LOG_LINES, PRIMARY, SECONDARY, Answer
 
@@ -73,7 +74,8 @@ def list_services(
     from edgepack import service as verb
 
     services = verb.list_services(session.workspace)
-    wanted = ServiceFilter(model_name, model_id, image_name, compute_type, _pairs(tags), _pairs(properties))
+    pairs = (tuple(map(parse_filter, each)) for each in (tags, properties))
+    wanted = ServiceFilter(model_name, model_id, image_name, compute_type, *pairs)
     found = [service for service in services if wanted.fits(service)]
     empty = f"no services in {session.workspace}: deploy one with\n  edgepack service deploy -n NAME -m MODEL --ic FILE"
     text = services_table(found) if found else "no service matches" if services else empty
@@ -187,12 +189,6 @@ def regen_key(session: Session, name: str, which: str, set_key: str | None) -> N
     verb.renew_key(session.workspace, name, which.lower(), set_key)
     said = f"made anew; see it with `edgepack service keys {name}`" if set_key is None else "set"
     session.result({"name": name, "key": which.lower()}, said)
-
-
-def _pairs(texts: tuple[str, ...]) -> tuple[tuple[str, str | None], ...]:
-    """Of each `K[=V]` the key and the value."""
-    split = [text.partition("=") for text in texts]
-    return tuple((key.strip(), value.strip() if equals else None) for key, equals, value in split)
 
 
 def _request_body(data: str | None) -> bytes:

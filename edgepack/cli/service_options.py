@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,13 +76,9 @@ class DeployOptions:
         return EnvironmentChoice(self.environment_name, self.environment_version, self.environment_directory)
 
 
-deployment_config_option = click.option(
-    "--dc",
-    "--deploy-config-file",
-    "deployment_config",
-    type=click.Path(path_type=Path),
-    help="Deployment configuration; default: local.",
-)
+_config_option = partial(click.option, type=click.Path(path_type=Path))
+inference_config_option = partial(_config_option, "--ic", "--inference-config-file", "inference_config")
+deployment_config_option = partial(_config_option, "--dc", "--deploy-config-file", "deployment_config")
 metadata_option = click.option(
     "-f", "--model-metadata-file", "metadata", multiple=True, metavar="FILE", help="What `model register -t` wrote."
 )
@@ -95,15 +92,9 @@ def deploy_options(command: Command) -> Command:
             click.option(
                 "-m", "--model", "models", multiple=True, metavar="NAME[:V]", help="A registered model; repeatable."
             ),
-            click.option(
-                "--ic",
-                "--inference-config-file",
-                "inference_config",
-                type=click.Path(path_type=Path),
-                help="Inference configuration: entry script and conda file.",
-            ),
+            inference_config_option(help="Inference configuration: entry script and conda file."),
             environment_options,
-            deployment_config_option,
+            deployment_config_option(help="Deployment configuration; default: local."),
             click.option("--runner", type=click.Choice(RUNNERS), default=PROCESS, help="Default: process."),
             click.option("--port", "--po", type=int, metavar="N", help="Default: that of --dc, else a free one."),
             click.option("--host", default=LOOPBACK, metavar="ADDRESS", help="To listen on; default: 127.0.0.1."),

@@ -8,6 +8,8 @@ from edgepack.cli.az_options import named
 from edgepack.cli.environment_choice import EnvironmentChoice, environment_options, with_environment
 from edgepack.cli.service_options import (
     azure_options,
+    deployment_config_option,
+    inference_config_option,
     local_only,
     metadata_option,
     model_of,
@@ -27,21 +29,9 @@ from edgepack.services.record import ServiceChange
 @named("name", "SERVICE", "service", ("-n", "--name"))
 @click.option("-m", "--model", "models", multiple=True, metavar="NAME[:V]", help="All models anew; repeatable.")
 @metadata_option
-@click.option(
-    "--ic",
-    "--inference-config-file",
-    "inference_config",
-    type=click.Path(path_type=Path),
-    help="Inference configuration; the one it has, read again, if it is named again.",
-)
+@inference_config_option(help="Inference configuration; the one it has, read again, if it is named again.")
 @environment_options
-@click.option(
-    "--dc",
-    "--deploy-config-file",
-    "deployment_config",
-    type=click.Path(path_type=Path),
-    help="Deployment configuration, of type local; the port stays.",
-)
+@deployment_config_option(help="Deployment configuration, of type local; the port stays.")
 @click.option("-d", "--description", help="Free text.")
 @click.option("--tag", "--add-tag", "tags", multiple=True, metavar="K=V", help="Add or replace a tag; repeatable.")
 @click.option("--remove-tag", "removed", multiple=True, metavar="K", help="Remove a tag; repeatable.")

@@ -95,6 +95,17 @@ def parse_pairs(texts: Iterable[str], what: str) -> dict[str, str]:
     return pairs
 
 
+def parse_filter(text: str) -> str | tuple[str, str]:
+    """Read `k` (that key, with any value) or `k=v`."""
+    key, equals, value = text.partition("=")
+    return (key.strip(), value.strip()) if equals else key.strip()
+
+
+def has_pair(pairs: Mapping[str, str], wanted: str | tuple[str, str]) -> bool:
+    """Whether tags or properties answer a filter."""
+    return wanted in pairs if isinstance(wanted, str) else pairs.get(wanted[0]) == wanted[1]
+
+
 def pairs_problems(pairs: Mapping[str, str], what: str) -> tuple[str, ...]:
     """Say which tags or properties cannot be stored (an empty key, or text that is not valid Unicode)."""
     problems = []

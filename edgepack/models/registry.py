@@ -5,14 +5,14 @@ to take), `staging` (copy and hash) and `record` (the value). What `register` ha
 process killed at any moment leaves the registry as it was before, or with the complete new version.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from edgepack.errors import DamagedDataError, InputError
 from edgepack.models.file_facts import with_file_facts
-from edgepack.models.naming import ModelReference, name_problems, nearest
+from edgepack.models.naming import ModelReference, has_pair, name_problems, nearest
 from edgepack.models.record import ModelFile, ModelRecord, RecordChange, changed
 from edgepack.models.request import FoundFiles, RegisterRequest, find_files
 from edgepack.models.source import raise_if_changed
@@ -237,18 +237,14 @@ def filtered(
     matching = [
         record
         for record in records
-        if all(_has(record.tags, tag) for tag in tags)
-        and all(_has(record.properties, property_) for property_ in properties)
+        if all(has_pair(record.tags, tag) for tag in tags)
+        and all(has_pair(record.properties, property_) for property_ in properties)
         and framework in (None, record.framework)
     ]
     if not latest:
         return tuple(matching)
     largest = {record.name: record for record in sorted(matching, key=lambda record: record.version)}
     return tuple(largest[name] for name in sorted(largest))
-
-
-def _has(pairs: Mapping[str, str], wanted: str | tuple[str, str]) -> bool:
-    return wanted in pairs if isinstance(wanted, str) else pairs.get(wanted[0]) == wanted[1]
 
 
 def _record(

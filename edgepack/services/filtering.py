@@ -1,8 +1,9 @@
 """Which services are wanted: the filters of SDK v1's list. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edgepack.models.naming import has_pair
 from edgepack.services.record import Service
 
 _LOCAL = "local"
@@ -10,14 +11,14 @@ _LOCAL = "local"
 
 @dataclass(frozen=True, slots=True)
 class ServiceFilter:
-    """All that is given must fit. A tag or property is a key, with the value it must have or None for any."""
+    """All that is given must fit. A tag or property is a key, or a key and its value."""
 
     model_name: str | None = None
     model_id: str | None = None
     image_name: str | None = None
     compute_type: str | None = None
-    tags: tuple[tuple[str, str | None], ...] = ()
-    properties: tuple[tuple[str, str | None], ...] = ()
+    tags: Sequence[str | tuple[str, str]] = ()
+    properties: Sequence[str | tuple[str, str]] = ()
 
     def fits(self, service: Service) -> bool:
         """Whether a service is wanted. All are local; an image has the name of its service."""
@@ -26,10 +27,6 @@ class ServiceFilter:
             and self.image_name in (None, service.name)
             and self.model_name in (None, *(model.partition(":")[0] for model in service.models))
             and self.model_id in (None, *service.models)
-            and _has_all(service.tags, self.tags)
-            and _has_all(service.properties, self.properties)
+            and all(has_pair(service.tags, tag) for tag in self.tags)
+            and all(has_pair(service.properties, property_) for property_ in self.properties)
         )
-
-
-def _has_all(pairs: Mapping[str, str], wanted: tuple[tuple[str, str | None], ...]) -> bool:
-    return all(key in pairs and value in (None, pairs[key]) for key, value in wanted)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from edgepack import service
 from edgepack.azureml.cloud_only import refuse
+from edgepack.azureml.core.model_registration import filters
 from edgepack.azureml.core.workspace import Workspace
 from edgepack.azureml.exceptions import WebserviceException, told_as
 from edgepack.errors import InputError
@@ -64,7 +65,7 @@ class Webservice:
 
         with told_as(WebserviceException):
             found = service.list_services(workspace.folder)
-        wanted = ServiceFilter(model_name, model_id, image_name, compute_type, _pairs(tags), _pairs(properties))
+        wanted = ServiceFilter(model_name, model_id, image_name, compute_type, filters(tags), filters(properties))
         return [
             LocalWebservice(workspace, each.name)
             for each in found
@@ -215,8 +216,3 @@ class CloudWebservice(Webservice):
 def _moment(text: str) -> datetime | None:
     """What is damaged has none."""
     return datetime.fromisoformat(text) if text else None
-
-
-def _pairs(wanted: Sequence[Any] | None) -> tuple[tuple[str, str | None], ...]:
-    """Of each `key` or `[key, value]` the key and the value."""
-    return tuple((each, None) if isinstance(each, str) else (str(each[0]), str(each[1])) for each in wanted or ())
