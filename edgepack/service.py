@@ -6,7 +6,7 @@ engine, the service itself), never read from a file alone.
 """
 
 import http.client
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from edgepack.services.changing import absolute_config, altered
 from edgepack.services.health import call
 from edgepack.services.observe import describe_damaged, observe
 from edgepack.services.record import (
+    DEPLOYING,
     LOG_LINES,
     READY_WITHIN_S,
     SILENT,
@@ -206,9 +207,12 @@ def run(
     *,
     content_type: str = "application/json",
     headers: Mapping[str, str] | None = None,
+    while_deploying: Callable[[], object] | None = None,
     shop: Workshop | None = None,
 ) -> Answer:
     """Send a request to a service, with its key where it needs one. What it answers is given back, errors too.
+
+    Where it is still deploying, `while_deploying` is called before (it waits, or raises).
 
     Raises:
         InputError: there is none.
@@ -217,6 +221,10 @@ def run(
     shop = shop or workshop_of(workspace)
     stored = shop.store.read(name)
     seen = _seen(shop, stored)
+    if seen.state == DEPLOYING and while_deploying is not None:
+        while_deploying()
+        stored = shop.store.read(name)
+        seen = _seen(shop, stored)
     keys = shop.store.read_keys(name) if stored.request.needs_key else None
     if seen.port is None or (seen.process_id is None and seen.container is None):
         raise RemoteError(f"service {name} is {seen.state}: {seen.reason}", retryable=False)

@@ -114,10 +114,9 @@ class LocalWebservice(Webservice):
             raise WebserviceException(
                 f"the input is a text (of JSON) or bytes, not {type(body).__name__}: use json.dumps({{...}})"
             )
-        if self.state == DEPLOYING:
-            self.wait_for_deployment()
+        content = body.encode() if isinstance(body, str) else body
         with told_as(WebserviceException):
-            answer = service.run(self.workspace.folder, self.name, body.encode() if isinstance(body, str) else body)
+            answer = service.run(self.workspace.folder, self.name, content, while_deploying=self.wait_for_deployment)
         text = answer.body.decode("utf-8", "replace")
         if answer.status != 200:
             raise WebserviceException(
